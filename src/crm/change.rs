@@ -1,0 +1,270 @@
+//! What one message says, typed: the changes that a mapping gives.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::status::{AppointmentStatus, ContactSystem, Priority, RequestStatus, Sex, Stage};
+use super::time::{Moment, PartialDate};
+
+/// A field that was left out, sent as "delete this", or sent with a value.
+///
+/// HL7 v2 keeps these apart (an empty field says nothing, `""` deletes), and so does careloop.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Tri<T> {
+    /// Nothing was said.
+    #[default]
+    Absent,
+    /// The value is to be cleared.
+    Clear,
+    /// The value.
+    Set(T),
+}
+
+impl<T> Tri<T> {
+    /// The value, where one was sent.
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Absent | Self::Clear => None,
+        }
+    }
+
+    /// Whether the message said something about the field.
+    pub const fn is_said(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tri<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(from)?.map_or(Self::Clear, Self::Set))
+    }
+}
+
+/// An identifier with who assigned it and of what type it is (HL7 v2 CX, FHIR Identifier).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Identifier {
+    /// The identifier itself.
+    pub value: String,
+    /// Who assigned it (CX-4); `None` where the sender did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigner: Option<String>,
+    /// Its type (CX-5, HL7 table 0203), such as `MR`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// A person's name.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name {
+    /// Family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Given names, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<String>,
+    /// FHIR `NameUse`.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+}
+
+/// A way to reach a person.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// What kind it is.
+    pub system: ContactSystem,
+    /// The number or address.
+    pub value: String,
+    /// FHIR `ContactPointUse`.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+}
+
+/// A postal address; kept for the time zone and the place only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Street lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub line: Vec<String>,
+    /// City.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State or province.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal: Option<String>,
+    /// Country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// FHIR `AddressUse`.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+}
+
+/// What a message says about a person.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct PatientChange {
+    /// The identifiers by which the person is found.
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+    /// Names, the whole list.
+    #[serde(default)]
+    pub names: Tri<Vec<Name>>,
+    /// Birth date.
+    #[serde(default)]
+    pub birth_date: Tri<PartialDate>,
+    /// Administrative sex.
+    #[serde(default)]
+    pub sex: Tri<Sex>,
+    /// Contact points, the whole list.
+    #[serde(default)]
+    pub contacts: Tri<Vec<Contact>>,
+    /// Addresses, the whole list.
+    #[serde(default)]
+    pub addresses: Tri<Vec<Address>>,
+    /// Preferred language (BCP 47).
+    #[serde(default)]
+    pub language: Tri<String>,
+    /// Whether the person has died.
+    #[serde(default)]
+    pub deceased: Tri<bool>,
+    /// Fields that may restrict contact and cannot be read yet, such as `PD1-12`.
+    #[serde(default)]
+    pub restrictions: Vec<String>,
+}
+
+/// What a message says about an appointment.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct AppointmentChange {
+    /// Its identifiers, the preferred one first.
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+    /// Its status.
+    pub status: AppointmentStatus,
+    /// When it starts.
+    #[serde(default)]
+    pub start: Tri<Moment>,
+    /// When it ends.
+    #[serde(default)]
+    pub end: Tri<Moment>,
+    /// The orders or referrals it fulfils.
+    #[serde(default)]
+    pub orders: Vec<Identifier>,
+    /// The configured location, where a table names one.
+    #[serde(default)]
+    pub location: Tri<String>,
+}
+
+/// What a message says about an order or a referral.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct RequestChange {
+    /// Its identifiers, the preferred one first.
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+    /// Its status.
+    pub status: RequestStatus,
+    /// How far the loop has come, where the message says so.
+    #[serde(default)]
+    pub stage: Tri<Stage>,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Tri<Priority>,
+    /// When it was asked for.
+    #[serde(default)]
+    pub authored_at: Tri<Moment>,
+    /// By when it is wanted.
+    #[serde(default)]
+    pub wanted_by: Tri<Moment>,
+    /// When it ceases to be valid.
+    #[serde(default)]
+    pub expires_at: Tri<Moment>,
+}
+
+/// A clinical fact that stays in the EHR.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct PointerChange {
+    /// The concept key of the rule vocabulary, such as `hba1c-result`.
+    pub concept: String,
+    /// Where it is, without any code: an order number with a keyed hash, a problem id.
+    pub reference: String,
+    /// Its clinical date.
+    #[serde(default)]
+    pub date: Tri<Moment>,
+    /// Its status, such as `final`, `active` or `entered-in-error`.
+    #[serde(default)]
+    pub status: Tri<String>,
+    /// The orders it answers.
+    #[serde(default)]
+    pub orders: Vec<Identifier>,
+}
+
+/// Two records of one person: the retired one's history belongs to the survivor from now on.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct MergeChange {
+    /// Identifiers of the record that stays.
+    pub survivor: Vec<Identifier>,
+    /// Identifiers of the record that goes.
+    pub retired: Vec<Identifier>,
+}
+
+/// One thing that a message says.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Change {
+    /// About the person.
+    Patient(PatientChange),
+    /// About an appointment.
+    Appointment(AppointmentChange),
+    /// About a referral.
+    Referral(RequestChange),
+    /// About an order that is no referral.
+    Order(RequestChange),
+    /// About clinical data that stays in the EHR.
+    Pointer(PointerChange),
+    /// That two records are one person.
+    Merge(MergeChange),
+}
+
+impl Change {
+    /// Reads what a mapping gave for `entity`. The error names the entity and the type that was
+    /// expected, never a value.
+    pub fn read(entity: &str, values: Map<String, Value>) -> Result<Self, String> {
+        let from = Value::Object(values);
+        let read = match entity {
+            "Patient" => serde_json::from_value(from).map(Self::Patient),
+            "Appointment" => serde_json::from_value(from).map(Self::Appointment),
+            "Referral" => serde_json::from_value(from).map(Self::Referral),
+            "Order" => serde_json::from_value(from).map(Self::Order),
+            "Pointer" => serde_json::from_value(from).map(Self::Pointer),
+            "Merge" => serde_json::from_value(from).map(Self::Merge),
+            other => return Err(format!("{other}: expected an entity of the thin model")),
+        };
+        // serde's own text may quote the offending value, so only its place is kept.
+        read.map_err(|error| {
+            format!("{entity}: expected the entity's fields, found another shape ({:?})", error.classify())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_clears_and_a_missing_key_says_nothing() {
+        let values = serde_json::json!({"identifiers": [{"value": "TEST-1"}], "sex": null});
+        let Value::Object(values) = values else { panic!() };
+        let Ok(Change::Patient(patient)) = Change::read("Patient", values) else { panic!() };
+        assert!(patient.sex == Tri::Clear);
+        assert!(patient.birth_date == Tri::Absent);
+    }
+
+    #[test]
+    fn an_error_never_quotes_the_value() {
+        let values = serde_json::json!({"identifiers": [], "birth_date": "Ada Example"});
+        let Value::Object(values) = values else { panic!() };
+        let error = Change::read("Patient", values).err().unwrap();
+        assert!(!error.contains("Ada"), "{error}");
+    }
+}

@@ -1,0 +1,474 @@
+//! Assertions: what each source last said about a person, and the view that follows from them.
+//!
+//! A message never edits a person. It asserts, per group of fields, and the newest assertion of a
+//! source stands: a late message never undoes a newer one, and a replay replaces only its own. The
+//! view takes the configured rank of sources, then the latest event time.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::change::{
+    Address, AppointmentChange, Change, Contact, Identifier, Name, PatientChange, PointerChange,
+    RequestChange, Tri,
+};
+use super::record::{
+    Appointment, Chart, Demographics, Pointer, Request, RequestKind, share_identifier,
+};
+use super::status::{Priority, RequestStatus, Sex, Stage};
+use super::time::PartialDate;
+
+/// What an assertion is about. One row a group, a source and a natural key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Names.
+    Names,
+    /// Birth date.
+    BirthDate,
+    /// Administrative sex.
+    Sex,
+    /// Contact points.
+    Contacts,
+    /// Addresses.
+    Addresses,
+    /// Language.
+    Language,
+    /// Whether the person has died.
+    Deceased,
+    /// Restrictions that cannot be read yet.
+    Restrictions,
+    /// One appointment.
+    Appointment,
+    /// One order or referral.
+    Request,
+    /// One pointer.
+    Pointer,
+}
+
+impl Group {
+    /// Every group.
+    pub const ALL: [Self; 11] = [
+        Self::Names,
+        Self::BirthDate,
+        Self::Sex,
+        Self::Contacts,
+        Self::Addresses,
+        Self::Language,
+        Self::Deceased,
+        Self::Restrictions,
+        Self::Appointment,
+        Self::Request,
+        Self::Pointer,
+    ];
+
+    /// The group's name, as stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Names => "names",
+            Self::BirthDate => "birth_date",
+            Self::Sex => "sex",
+            Self::Contacts => "contacts",
+            Self::Addresses => "addresses",
+            Self::Language => "language",
+            Self::Deceased => "deceased",
+            Self::Restrictions => "restrictions",
+            Self::Appointment => "appointment",
+            Self::Request => "request",
+            Self::Pointer => "pointer",
+        }
+    }
+
+    /// The group of a stored name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.name() == name)
+    }
+}
+
+/// What was asserted. `None` inside is "cleared by the sender".
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// Names.
+    Names(Option<Vec<Name>>),
+    /// Birth date.
+    BirthDate(Option<PartialDate>),
+    /// Administrative sex.
+    Sex(Option<Sex>),
+    /// Contact points.
+    Contacts(Option<Vec<Contact>>),
+    /// Addresses.
+    Addresses(Option<Vec<Address>>),
+    /// Language.
+    Language(Option<String>),
+    /// Whether the person has died.
+    Deceased(Option<bool>),
+    /// Restrictions.
+    Restrictions(Vec<String>),
+    /// An appointment.
+    Appointment(Appointment),
+    /// An order or referral.
+    Request(Request),
+    /// A pointer.
+    Pointer(Pointer),
+}
+
+/// What one source last said about one thing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// The person whose row it is; merged people keep their own rows.
+    pub person: Uuid,
+    /// What it is about.
+    pub group: Group,
+    /// The source.
+    pub source: String,
+    /// The natural key inside the group: empty for demographics, an identifier or reference else.
+    pub key: String,
+    /// When it happened, by the sender's clock.
+    pub event_time: Timestamp,
+    /// The message that said it.
+    pub message: Uuid,
+    /// What was said.
+    pub payload: Payload,
+}
+
+/// Where and when something was said.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The person concerned.
+    pub person: Uuid,
+    /// The source.
+    pub source: &'a str,
+    /// When it happened, by the sender's clock.
+    pub event_time: Timestamp,
+    /// The message.
+    pub message: Uuid,
+}
+
+impl Origin<'_> {
+    /// The assertions that `change` makes on top of what is `known`. Those that an older message
+    /// may not make are left out, except that a late status still enters an appointment's history.
+    pub fn assert(self, change: &Change, known: &[Assertion]) -> Vec<Assertion> {
+        match change {
+            Change::Patient(patient) => self.patient(patient, known),
+            Change::Appointment(appointment) => self.appointment(appointment, known),
+            Change::Referral(request) => self.request(RequestKind::Referral, request, known),
+            Change::Order(request) => self.request(RequestKind::Order, request, known),
+            Change::Pointer(pointer) => self.pointer(pointer, known),
+            Change::Merge(_) => Vec::new(),
+        }
+    }
+
+    fn patient(self, patient: &PatientChange, known: &[Assertion]) -> Vec<Assertion> {
+        let mut said = vec![
+            tri(&patient.names, Payload::Names).map(|p| (Group::Names, p)),
+            tri(&patient.birth_date, Payload::BirthDate).map(|p| (Group::BirthDate, p)),
+            tri(&patient.sex, Payload::Sex).map(|p| (Group::Sex, p)),
+            tri(&patient.contacts, Payload::Contacts).map(|p| (Group::Contacts, p)),
+            tri(&patient.addresses, Payload::Addresses).map(|p| (Group::Addresses, p)),
+            tri(&patient.language, Payload::Language).map(|p| (Group::Language, p)),
+            tri(&patient.deceased, Payload::Deceased).map(|p| (Group::Deceased, p)),
+        ];
+        if !patient.restrictions.is_empty() {
+            let payload = Payload::Restrictions(patient.restrictions.clone());
+            said.push(Some((Group::Restrictions, payload)));
+        }
+        said.into_iter()
+            .flatten()
+            .filter(|(group, _)| self.may_replace(self.find(*group, "", known)))
+            .map(|(group, payload)| self.assertion(group, String::new(), payload))
+            .collect()
+    }
+
+    fn appointment(self, change: &AppointmentChange, known: &[Assertion]) -> Vec<Assertion> {
+        let before = known.iter().find_map(|assertion| match &assertion.payload {
+            Payload::Appointment(appointment)
+                if assertion.source == self.source
+                    && share_identifier(&appointment.identifiers, &change.identifiers) =>
+            {
+                Some((assertion, appointment))
+            }
+            _ => None,
+        });
+        let Some((assertion, old)) = before else {
+            let fresh = Appointment {
+                identifiers: change.identifiers.clone(),
+                status: change.status,
+                start: change.start.value().cloned(),
+                end: change.end.value().cloned(),
+                orders: change.orders.clone(),
+                location: change.location.value().cloned(),
+                history: vec![(self.event_time, change.status)],
+                changed_at: self.event_time,
+            };
+            let key = key_of(&change.identifiers);
+            return vec![self.assertion(Group::Appointment, key, Payload::Appointment(fresh))];
+        };
+        let mut next = old.clone();
+        note(&mut next.history, (self.event_time, change.status));
+        if !self.may_replace(Some(assertion)) {
+            // A late message is history, not news: the row keeps its own message and time.
+            if next == *old {
+                return Vec::new();
+            }
+            let payload = Payload::Appointment(next);
+            return vec![Assertion { payload, ..assertion.clone() }];
+        }
+        next.status = change.status;
+        next.changed_at = self.event_time;
+        add_identifiers(&mut next.identifiers, &change.identifiers);
+        add_identifiers(&mut next.orders, &change.orders);
+        set(&mut next.start, &change.start);
+        set(&mut next.end, &change.end);
+        set(&mut next.location, &change.location);
+        let payload = Payload::Appointment(next);
+        vec![self.assertion(Group::Appointment, assertion.key.clone(), payload)]
+    }
+
+    fn request(
+        self,
+        kind: RequestKind,
+        change: &RequestChange,
+        known: &[Assertion],
+    ) -> Vec<Assertion> {
+        let before = known.iter().find_map(|assertion| match &assertion.payload {
+            Payload::Request(request)
+                if assertion.source == self.source
+                    && request.kind == kind
+                    && share_identifier(&request.identifiers, &change.identifiers) =>
+            {
+                Some((assertion, request))
+            }
+            _ => None,
+        });
+        if !self.may_replace(before.map(|(assertion, _)| assertion)) {
+            return Vec::new();
+        }
+        let mut next = before.map_or_else(|| self.fresh_request(kind), |(_, old)| old.clone());
+        next.status = change.status;
+        next.changed_at = self.event_time;
+        add_identifiers(&mut next.identifiers, &change.identifiers);
+        if let Some(stage) = change.stage.value()
+            && *stage != next.stage
+        {
+            next.stage = *stage;
+            next.stage_at = self.event_time;
+        }
+        if let Some(priority) = change.priority.value() {
+            next.priority = *priority;
+        }
+        set(&mut next.authored_at, &change.authored_at);
+        set(&mut next.wanted_by, &change.wanted_by);
+        set(&mut next.expires_at, &change.expires_at);
+        let key = before.map_or_else(
+            || format!("{}:{}", kind_word(kind), key_of(&change.identifiers)),
+            |(assertion, _)| assertion.key.clone(),
+        );
+        vec![self.assertion(Group::Request, key, Payload::Request(next))]
+    }
+
+    fn fresh_request(self, kind: RequestKind) -> Request {
+        Request {
+            kind,
+            identifiers: Vec::new(),
+            status: RequestStatus::Active,
+            stage: Stage::Requested,
+            priority: Priority::Routine,
+            authored_at: None,
+            wanted_by: None,
+            expires_at: None,
+            stage_at: self.event_time,
+            changed_at: self.event_time,
+        }
+    }
+
+    fn pointer(self, change: &PointerChange, known: &[Assertion]) -> Vec<Assertion> {
+        let key = format!("{}:{}", change.concept, change.reference);
+        let before = self.find(Group::Pointer, &key, known);
+        if !self.may_replace(before) {
+            return Vec::new();
+        }
+        let old = before.and_then(|assertion| match &assertion.payload {
+            Payload::Pointer(pointer) => Some(pointer.clone()),
+            _ => None,
+        });
+        let mut next = old.unwrap_or_else(|| Pointer {
+            source: self.source.to_owned(),
+            concept: change.concept.clone(),
+            reference: change.reference.clone(),
+            date: None,
+            status: None,
+            orders: Vec::new(),
+            changed_at: self.event_time,
+        });
+        next.changed_at = self.event_time;
+        set(&mut next.date, &change.date);
+        set(&mut next.status, &change.status);
+        add_identifiers(&mut next.orders, &change.orders);
+        vec![self.assertion(Group::Pointer, key, Payload::Pointer(next))]
+    }
+
+    fn find<'k>(&self, group: Group, key: &str, known: &'k [Assertion]) -> Option<&'k Assertion> {
+        known.iter().find(|assertion| {
+            assertion.person == self.person
+                && assertion.group == group
+                && assertion.source == self.source
+                && assertion.key == key
+        })
+    }
+
+    /// Newer wins, and so does the same message when it is replayed; equal times go to the later
+    /// arrival, because many senders' clocks tick in minutes.
+    fn may_replace(&self, before: Option<&Assertion>) -> bool {
+        before.is_none_or(|assertion| {
+            assertion.message == self.message || self.event_time >= assertion.event_time
+        })
+    }
+
+    fn assertion(&self, group: Group, key: String, payload: Payload) -> Assertion {
+        Assertion {
+            person: self.person,
+            group,
+            source: self.source.to_owned(),
+            key,
+            event_time: self.event_time,
+            message: self.message,
+            payload,
+        }
+    }
+}
+
+fn tri<T: Clone>(said: &Tri<T>, wrap: impl FnOnce(Option<T>) -> Payload) -> Option<Payload> {
+    said.is_said().then(|| wrap(said.value().cloned()))
+}
+
+fn set<T: Clone>(field: &mut Option<T>, said: &Tri<T>) {
+    if said.is_said() {
+        *field = said.value().cloned();
+    }
+}
+
+fn add_identifiers(list: &mut Vec<Identifier>, more: &[Identifier]) {
+    for identifier in more {
+        if !list.contains(identifier) {
+            list.push(identifier.clone());
+        }
+    }
+}
+
+fn note<T: Ord + Copy>(history: &mut Vec<T>, entry: T) {
+    if !history.contains(&entry) {
+        history.push(entry);
+        history.sort_unstable();
+    }
+}
+
+fn key_of(identifiers: &[Identifier]) -> String {
+    identifiers.first().map_or_else(String::new, |id| {
+        format!("{}|{}", id.assigner.as_deref().unwrap_or(""), id.value)
+    })
+}
+
+const fn kind_word(kind: RequestKind) -> &'static str {
+    match kind {
+        RequestKind::Referral => "referral",
+        RequestKind::Order => "order",
+    }
+}
+
+/// A person as the rules and the people see them.
+#[derive(Clone, Default)]
+pub struct View {
+    /// Demographics.
+    pub demographics: Demographics,
+    /// Appointments, requests and pointers.
+    pub chart: Chart,
+}
+
+impl View {
+    /// The view that follows from all assertions of a person and of the records merged into it.
+    /// `rank` lists sources, the most trusted first; unlisted ones come last.
+    pub fn of(assertions: &[Assertion], rank: &[String]) -> Self {
+        let place =
+            |source: &str| rank.iter().position(|name| name == source).unwrap_or(usize::MAX);
+        let mut best: BTreeMap<Group, &Assertion> = BTreeMap::new();
+        let mut view = Self::default();
+        for assertion in assertions {
+            match &assertion.payload {
+                Payload::Appointment(appointment) => view.add_appointment(appointment),
+                Payload::Request(request) => view.add_request(request),
+                Payload::Pointer(pointer) => view.chart.pointers.push(pointer.clone()),
+                Payload::Restrictions(fields) => {
+                    view.demographics.restrictions.extend(fields.iter().cloned());
+                }
+                _ => {
+                    let better = best.get(&assertion.group).is_none_or(|held| {
+                        (place(&assertion.source), std::cmp::Reverse(assertion.event_time))
+                            < (place(&held.source), std::cmp::Reverse(held.event_time))
+                    });
+                    if better {
+                        best.insert(assertion.group, assertion);
+                    }
+                }
+            }
+        }
+        for assertion in best.into_values() {
+            view.demographics.take(&assertion.payload);
+        }
+        view.chart.birth_date = view.demographics.birth_date;
+        view.chart.sex = view.demographics.sex;
+        view.chart.deceased = view.demographics.deceased;
+        view
+    }
+
+    /// One appointment told by two sources is one appointment; the newest telling stands.
+    fn add_appointment(&mut self, appointment: &Appointment) {
+        let same = self
+            .chart
+            .appointments
+            .iter_mut()
+            .find(|known| share_identifier(&known.identifiers, &appointment.identifiers));
+        match same {
+            Some(known) if known.changed_at <= appointment.changed_at => {
+                *known = appointment.clone();
+            }
+            Some(_) => {}
+            None => self.chart.appointments.push(appointment.clone()),
+        }
+    }
+
+    fn add_request(&mut self, request: &Request) {
+        let same = self.chart.requests.iter_mut().find(|known| {
+            known.kind == request.kind
+                && share_identifier(&known.identifiers, &request.identifiers)
+        });
+        match same {
+            Some(known) if known.changed_at <= request.changed_at => *known = request.clone(),
+            Some(_) => {}
+            None => self.chart.requests.push(request.clone()),
+        }
+    }
+}
+
+impl Demographics {
+    fn take(&mut self, payload: &Payload) {
+        match payload {
+            Payload::Names(names) => self.names = names.clone().unwrap_or_default(),
+            Payload::BirthDate(date) => self.birth_date = *date,
+            Payload::Sex(sex) => self.sex = *sex,
+            Payload::Contacts(contacts) => self.contacts = contacts.clone().unwrap_or_default(),
+            Payload::Addresses(list) => self.addresses = list.clone().unwrap_or_default(),
+            Payload::Language(language) => self.language = language.clone(),
+            Payload::Deceased(deceased) => self.deceased = deceased.unwrap_or(false),
+            Payload::Restrictions(_)
+            | Payload::Appointment(_)
+            | Payload::Request(_)
+            | Payload::Pointer(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "merging_tests.rs"]
+mod tests;

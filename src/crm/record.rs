@@ -1,0 +1,148 @@
+//! What is kept of a person: demographics, appointments, requests and pointers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::change::{Address, Contact, Identifier, Name};
+use super::status::{AppointmentStatus, Priority, RequestStatus, Sex, Stage};
+use super::time::{Moment, PartialDate};
+
+/// The demographics that outreach needs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Demographics {
+    /// Names.
+    pub names: Vec<Name>,
+    /// Birth date.
+    pub birth_date: Option<PartialDate>,
+    /// Administrative sex.
+    pub sex: Option<Sex>,
+    /// Contact points as the sources name them.
+    pub contacts: Vec<Contact>,
+    /// Addresses.
+    pub addresses: Vec<Address>,
+    /// Preferred language (BCP 47).
+    pub language: Option<String>,
+    /// Whether the person has died.
+    pub deceased: bool,
+    /// Fields that may restrict contact and cannot be read yet.
+    pub restrictions: Vec<String>,
+}
+
+/// An appointment with its history.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appointment {
+    /// Its identifiers, the preferred one first.
+    pub identifiers: Vec<Identifier>,
+    /// Its status now.
+    pub status: AppointmentStatus,
+    /// When it starts.
+    pub start: Option<Moment>,
+    /// When it ends.
+    pub end: Option<Moment>,
+    /// The orders or referrals it fulfils.
+    pub orders: Vec<Identifier>,
+    /// The configured location.
+    pub location: Option<String>,
+    /// Every status a source reported, by event time; late ones included.
+    pub history: Vec<(Timestamp, AppointmentStatus)>,
+    /// The event time of the latest change.
+    pub changed_at: Timestamp,
+}
+
+/// Whether a request is a referral or another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestKind {
+    /// A referral, whose loop must close.
+    Referral,
+    /// Any other order.
+    Order,
+}
+
+/// An order or a referral.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Which of the two.
+    pub kind: RequestKind,
+    /// Its identifiers, the preferred one first.
+    pub identifiers: Vec<Identifier>,
+    /// Its status now.
+    pub status: RequestStatus,
+    /// How far the loop has come by what messages said; appointments and reports may be further.
+    pub stage: Stage,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When it was asked for.
+    pub authored_at: Option<Moment>,
+    /// By when it is wanted.
+    pub wanted_by: Option<Moment>,
+    /// When it ceases to be valid.
+    pub expires_at: Option<Moment>,
+    /// When the stage was reached.
+    pub stage_at: Timestamp,
+    /// The event time of the latest change.
+    pub changed_at: Timestamp,
+}
+
+/// A pointer to clinical data in the EHR: no code, no value, no text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// The source whose EHR holds it.
+    pub source: String,
+    /// The concept key of the rule vocabulary.
+    pub concept: String,
+    /// The reference there.
+    pub reference: String,
+    /// Its clinical date.
+    pub date: Option<Moment>,
+    /// Its status.
+    pub status: Option<String>,
+    /// The orders it answers.
+    pub orders: Vec<Identifier>,
+    /// The event time of the latest change.
+    pub changed_at: Timestamp,
+}
+
+/// What rules may look at for one person.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Chart {
+    /// Birth date.
+    pub birth_date: Option<PartialDate>,
+    /// Administrative sex.
+    pub sex: Option<Sex>,
+    /// Whether the person has died.
+    pub deceased: bool,
+    /// Appointments.
+    pub appointments: Vec<Appointment>,
+    /// Orders and referrals.
+    pub requests: Vec<Request>,
+    /// Pointers, retracted ones (`entered-in-error`) included.
+    pub pointers: Vec<Pointer>,
+}
+
+/// Whether two lists of identifiers share one: same value, and assigner and type equal where both
+/// are known.
+pub(super) fn share_identifier(left: &[Identifier], right: &[Identifier]) -> bool {
+    left.iter().any(|a| right.iter().any(|b| same_identifier(a, b)))
+}
+
+fn same_identifier(a: &Identifier, b: &Identifier) -> bool {
+    let agree = |x: &Option<String>, y: &Option<String>| x.is_none() || y.is_none() || x == y;
+    a.value == b.value && agree(&a.assigner, &b.assigner) && agree(&a.kind, &b.kind)
+}
+
+impl Request {
+    /// Whether `orders`, as an appointment or a pointer names them, mean this request.
+    ///
+    /// Type codes differ between ORC-2 and SCH-26, so only value and assigner count.
+    pub fn is_meant_by(&self, orders: &[Identifier]) -> bool {
+        self.identifiers.iter().any(|own| {
+            orders.iter().any(|order| {
+                own.value == order.value
+                    && (own.assigner.is_none()
+                        || order.assigner.is_none()
+                        || own.assigner == order.assigner)
+            })
+        })
+    }
+}
