@@ -242,7 +242,10 @@ impl Change {
         };
         // serde's own text may quote the offending value, so only its place is kept.
         read.map_err(|error| {
-            format!("{entity}: expected the entity's fields, found another shape ({:?})", error.classify())
+            format!(
+                "{entity}: expected the entity's fields, found another shape ({:?})",
+                error.classify()
+            )
         })
     }
 }
@@ -254,8 +257,12 @@ mod tests {
     #[test]
     fn null_clears_and_a_missing_key_says_nothing() {
         let values = serde_json::json!({"identifiers": [{"value": "TEST-1"}], "sex": null});
-        let Value::Object(values) = values else { panic!() };
-        let Ok(Change::Patient(patient)) = Change::read("Patient", values) else { panic!() };
+        let Value::Object(values) = values else {
+            panic!()
+        };
+        let Ok(Change::Patient(patient)) = Change::read("Patient", values) else {
+            panic!()
+        };
         assert!(patient.sex == Tri::Clear);
         assert!(patient.birth_date == Tri::Absent);
     }
@@ -263,7 +270,9 @@ mod tests {
     #[test]
     fn an_error_never_quotes_the_value() {
         let values = serde_json::json!({"identifiers": [], "birth_date": "Ada Example"});
-        let Value::Object(values) = values else { panic!() };
+        let Value::Object(values) = values else {
+            panic!()
+        };
         let error = Change::read("Patient", values).err().unwrap();
         assert!(!error.contains("Ada"), "{error}");
     }

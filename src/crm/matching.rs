@@ -68,8 +68,14 @@ impl Trust {
             return false;
         }
         self.accept.iter().any(|trusted| {
-            trusted.assigner.as_ref().is_none_or(|wanted| wanted == assigner)
-                && trusted.kind.as_ref().is_none_or(|wanted| Some(wanted.as_str()) == kind)
+            trusted
+                .assigner
+                .as_ref()
+                .is_none_or(|wanted| wanted == assigner)
+                && trusted
+                    .kind
+                    .as_ref()
+                    .is_none_or(|wanted| Some(wanted.as_str()) == kind)
         })
     }
 }
@@ -114,12 +120,20 @@ fn contradicts(known: &Demographics, patient: &PatientChange) -> bool {
         .zip(patient.birth_date.value().copied())
         .is_some_and(|(old, new)| !old.agrees_with(new));
     let old = families(&known.names);
-    let new = patient.names.value().map(|names| families(names)).unwrap_or_default();
+    let new = patient
+        .names
+        .value()
+        .map(|names| families(names))
+        .unwrap_or_default();
     dates && !old.is_empty() && !new.is_empty() && !old.iter().any(|name| new.contains(name))
 }
 
 fn families(names: &[super::Name]) -> Vec<String> {
-    names.iter().filter_map(|name| name.family.as_deref()).map(str::to_lowercase).collect()
+    names
+        .iter()
+        .filter_map(|name| name.family.as_deref())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
@@ -138,7 +152,11 @@ mod tests {
     fn patient(family: &str, born: &str) -> PatientChange {
         PatientChange {
             identifiers: vec![],
-            names: Tri::Set(vec![Name { family: Some(family.into()), given: vec![], usage: None }]),
+            names: Tri::Set(vec![Name {
+                family: Some(family.into()),
+                given: vec![],
+                usage: None,
+            }]),
             birth_date: Tri::Set(PartialDate::parse(born).unwrap()),
             sex: Tri::Absent,
             contacts: Tri::Absent,
@@ -151,7 +169,11 @@ mod tests {
 
     fn known(family: &str, born: &str) -> Demographics {
         Demographics {
-            names: vec![Name { family: Some(family.into()), given: vec![], usage: None }],
+            names: vec![Name {
+                family: Some(family.into()),
+                given: vec![],
+                usage: None,
+            }],
             birth_date: PartialDate::parse(born),
             ..Demographics::default()
         }
@@ -160,11 +182,17 @@ mod tests {
     #[test]
     fn a_social_security_number_never_links() {
         let trust = Trust {
-            accept: vec![TrustedIdentifier { assigner: None, kind: None }],
+            accept: vec![TrustedIdentifier {
+                assigner: None,
+                kind: None,
+            }],
             default_assigner: Some("RVS".into()),
             default_type: None,
         };
-        let ids = [identifier("TEST-1", Some("USSSA"), Some("SS")), identifier(" TEST-2 ", None, None)];
+        let ids = [
+            identifier("TEST-1", Some("USSSA"), Some("SS")),
+            identifier(" TEST-2 ", None, None),
+        ];
         let usable = trust.usable(&ids);
         assert!(usable == [identifier("TEST-2", Some("RVS"), None)]);
     }
@@ -185,6 +213,9 @@ mod tests {
         let id = [identifier("TEST-1", Some("RVS"), Some("MR"))];
         let (a, b) = (known("Example", "1980"), known("Example", "1980"));
         let people = [(Uuid::from_u128(1), &a), (Uuid::from_u128(2), &b)];
-        assert_eq!(resolve(&id, &people, &patient("Example", "1980")), Match::Ambiguous);
+        assert_eq!(
+            resolve(&id, &people, &patient("Example", "1980")),
+            Match::Ambiguous
+        );
     }
 }

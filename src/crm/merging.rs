@@ -213,7 +213,10 @@ impl Origin<'_> {
                 return Vec::new();
             }
             let payload = Payload::Appointment(next);
-            return vec![Assertion { payload, ..assertion.clone() }];
+            return vec![Assertion {
+                payload,
+                ..assertion.clone()
+            }];
         }
         next.status = change.status;
         next.changed_at = self.event_time;
@@ -390,8 +393,11 @@ impl View {
     /// The view that follows from all assertions of a person and of the records merged into it.
     /// `rank` lists sources, the most trusted first; unlisted ones come last.
     pub fn of(assertions: &[Assertion], rank: &[String]) -> Self {
-        let place =
-            |source: &str| rank.iter().position(|name| name == source).unwrap_or(usize::MAX);
+        let place = |source: &str| {
+            rank.iter()
+                .position(|name| name == source)
+                .unwrap_or(usize::MAX)
+        };
         let mut best: BTreeMap<Group, &Assertion> = BTreeMap::new();
         let mut view = Self::default();
         for assertion in assertions {
@@ -400,12 +406,16 @@ impl View {
                 Payload::Request(request) => view.add_request(request),
                 Payload::Pointer(pointer) => view.chart.pointers.push(pointer.clone()),
                 Payload::Restrictions(fields) => {
-                    view.demographics.restrictions.extend(fields.iter().cloned());
+                    view.demographics
+                        .restrictions
+                        .extend(fields.iter().cloned());
                 }
                 _ => {
                     let better = best.get(&assertion.group).is_none_or(|held| {
-                        (place(&assertion.source), std::cmp::Reverse(assertion.event_time))
-                            < (place(&held.source), std::cmp::Reverse(held.event_time))
+                        (
+                            place(&assertion.source),
+                            std::cmp::Reverse(assertion.event_time),
+                        ) < (place(&held.source), std::cmp::Reverse(held.event_time))
                     });
                     if better {
                         best.insert(assertion.group, assertion);
@@ -440,8 +450,7 @@ impl View {
 
     fn add_request(&mut self, request: &Request) {
         let same = self.chart.requests.iter_mut().find(|known| {
-            known.kind == request.kind
-                && share_identifier(&known.identifiers, &request.identifiers)
+            known.kind == request.kind && share_identifier(&known.identifiers, &request.identifiers)
         });
         match same {
             Some(known) if known.changed_at <= request.changed_at => *known = request.clone(),

@@ -17,8 +17,11 @@ fn origin(source: &str, second: i64, message: u128) -> Origin<'_> {
 }
 
 fn visit(status: AppointmentStatus, start: Tri<Moment>) -> Change {
-    let identifier =
-        Identifier { value: "TEST-A1".into(), assigner: Some("SCHED".into()), kind: None };
+    let identifier = Identifier {
+        value: "TEST-A1".into(),
+        assigner: Some("SCHED".into()),
+        kind: None,
+    };
     Change::Appointment(AppointmentChange {
         identifiers: vec![identifier],
         status,
@@ -31,9 +34,8 @@ fn visit(status: AppointmentStatus, start: Tri<Moment>) -> Change {
 
 fn tell(known: &mut Vec<Assertion>, origin: Origin<'_>, change: &Change) {
     for new in origin.assert(change, known) {
-        known.retain(|old| {
-            (old.group, &old.source, &old.key) != (new.group, &new.source, &new.key)
-        });
+        known
+            .retain(|old| (old.group, &old.source, &old.key) != (new.group, &new.source, &new.key));
         known.push(new);
     }
 }
@@ -42,14 +44,27 @@ fn tell(known: &mut Vec<Assertion>, origin: Origin<'_>, change: &Change) {
 fn a_late_booking_does_not_undo_a_cancellation_but_enters_the_history() {
     let mut known = Vec::new();
     let start = Tri::Set(Moment::parse("2026-03-02T08:00:00-05:00").unwrap());
-    tell(&mut known, origin("siu", 9, 2), &visit(AppointmentStatus::Cancelled, Tri::Absent));
-    tell(&mut known, origin("siu", 1, 3), &visit(AppointmentStatus::Booked, start));
+    tell(
+        &mut known,
+        origin("siu", 9, 2),
+        &visit(AppointmentStatus::Cancelled, Tri::Absent),
+    );
+    tell(
+        &mut known,
+        origin("siu", 1, 3),
+        &visit(AppointmentStatus::Booked, start),
+    );
     let view = View::of(&known, &[]);
-    let [appointment] = view.chart.appointments.as_slice() else { panic!() };
+    let [appointment] = view.chart.appointments.as_slice() else {
+        panic!()
+    };
     assert_eq!(appointment.status, AppointmentStatus::Cancelled);
     assert_eq!(
         appointment.history,
-        [(at(1), AppointmentStatus::Booked), (at(9), AppointmentStatus::Cancelled)]
+        [
+            (at(1), AppointmentStatus::Booked),
+            (at(9), AppointmentStatus::Cancelled)
+        ]
     );
 }
 
@@ -57,8 +72,16 @@ fn a_late_booking_does_not_undo_a_cancellation_but_enters_the_history() {
 fn a_cancellation_without_a_time_keeps_the_time() {
     let mut known = Vec::new();
     let start = Moment::parse("2026-03-02T08:00:00-05:00").unwrap();
-    tell(&mut known, origin("siu", 1, 2), &visit(AppointmentStatus::Booked, Tri::Set(start.clone())));
-    tell(&mut known, origin("siu", 2, 3), &visit(AppointmentStatus::Cancelled, Tri::Absent));
+    tell(
+        &mut known,
+        origin("siu", 1, 2),
+        &visit(AppointmentStatus::Booked, Tri::Set(start.clone())),
+    );
+    tell(
+        &mut known,
+        origin("siu", 2, 3),
+        &visit(AppointmentStatus::Cancelled, Tri::Absent),
+    );
     let view = View::of(&known, &[]);
     assert!(view.chart.appointments[0].start == Some(start));
 }
@@ -86,7 +109,10 @@ fn the_ranked_source_wins_over_a_newer_one() {
     tell(&mut known, origin("adt", 1, 2), &patient("Example"));
     tell(&mut known, origin("lab", 9, 3), &patient("Exampel"));
     let family = |rank: &[String]| {
-        View::of(&known, rank).demographics.names[0].family.clone().unwrap()
+        View::of(&known, rank).demographics.names[0]
+            .family
+            .clone()
+            .unwrap()
     };
     assert_eq!(family(&["adt".into()]), "Example");
     assert_eq!(family(&[]), "Exampel");

@@ -123,7 +123,8 @@ pub struct Chart {
 /// Whether two lists of identifiers share one: same value, and assigner and type equal where both
 /// are known.
 pub(super) fn share_identifier(left: &[Identifier], right: &[Identifier]) -> bool {
-    left.iter().any(|a| right.iter().any(|b| same_identifier(a, b)))
+    left.iter()
+        .any(|a| right.iter().any(|b| same_identifier(a, b)))
 }
 
 fn same_identifier(a: &Identifier, b: &Identifier) -> bool {

@@ -37,11 +37,13 @@ pub struct Entity {
 
 use FieldType::{Date, Flag, Moment, Objects, Text, Texts, Word};
 
-const IDENTIFIER: &[(&str, FieldType)] =
-    &[("value", Text), ("assigner", Text), ("type", Text)];
+const IDENTIFIER: &[(&str, FieldType)] = &[("value", Text), ("assigner", Text), ("type", Text)];
 const NAME: &[(&str, FieldType)] = &[("family", Text), ("given", Texts), ("use", Text)];
-const CONTACT: &[(&str, FieldType)] =
-    &[("system", Word(ContactSystem::WORDS)), ("value", Text), ("use", Text)];
+const CONTACT: &[(&str, FieldType)] = &[
+    ("system", Word(ContactSystem::WORDS)),
+    ("value", Text),
+    ("use", Text),
+];
 const ADDRESS: &[(&str, FieldType)] = &[
     ("line", Texts),
     ("city", Text),
@@ -61,7 +63,7 @@ const REQUEST: &[(&str, FieldType)] = &[
 ];
 
 /// Every entity.
-pub const ENTITIES: &[Entity] = &[
+pub(super) const ENTITIES: &[Entity] = &[
     Entity {
         name: "Patient",
         fields: &[
@@ -89,8 +91,16 @@ pub const ENTITIES: &[Entity] = &[
         ],
         required: &["identifiers", "status"],
     },
-    Entity { name: "Referral", fields: REQUEST, required: &["identifiers", "status"] },
-    Entity { name: "Order", fields: REQUEST, required: &["identifiers", "status"] },
+    Entity {
+        name: "Referral",
+        fields: REQUEST,
+        required: &["identifiers", "status"],
+    },
+    Entity {
+        name: "Order",
+        fields: REQUEST,
+        required: &["identifiers", "status"],
+    },
     Entity {
         name: "Pointer",
         fields: &[
@@ -104,7 +114,10 @@ pub const ENTITIES: &[Entity] = &[
     },
     Entity {
         name: "Merge",
-        fields: &[("survivor", Objects(IDENTIFIER)), ("retired", Objects(IDENTIFIER))],
+        fields: &[
+            ("survivor", Objects(IDENTIFIER)),
+            ("retired", Objects(IDENTIFIER)),
+        ],
         required: &["survivor", "retired"],
     },
 ];
@@ -117,6 +130,9 @@ pub fn entity(name: &str) -> Option<&'static Entity> {
 impl Entity {
     /// The type of a field of this entity.
     pub fn field(&self, name: &str) -> Option<FieldType> {
-        self.fields.iter().find(|(field, _)| *field == name).map(|(_, kind)| *kind)
+        self.fields
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, kind)| *kind)
     }
 }

@@ -57,7 +57,10 @@ vocabulary! {
 impl AppointmentStatus {
     /// Whether no further event may move it. `noshow` can still be corrected by the clinic.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Fulfilled | Self::Cancelled | Self::EnteredInError)
+        matches!(
+            self,
+            Self::Fulfilled | Self::Cancelled | Self::EnteredInError
+        )
     }
 }
 

@@ -20,20 +20,34 @@ impl PartialDate {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let year = part(parts.next()?, 4)?;
-        let month = parts.next().map(|p| part(p, 2)).map_or(Some(None), |p| p.map(Some))?;
-        let day = parts.next().map(|p| part(p, 2)).map_or(Some(None), |p| p.map(Some))?;
+        let month = parts
+            .next()
+            .map(|p| part(p, 2))
+            .map_or(Some(None), |p| p.map(Some))?;
+        let day = parts
+            .next()
+            .map(|p| part(p, 2))
+            .map_or(Some(None), |p| p.map(Some))?;
         if parts.next().is_some() {
             return None;
         }
-        let month = month.map(|m| i8::try_from(m).ok()).map_or(Some(None), |m| m.map(Some))?;
-        let day = day.map(|d| i8::try_from(d).ok()).map_or(Some(None), |d| d.map(Some))?;
+        let month = month
+            .map(|m| i8::try_from(m).ok())
+            .map_or(Some(None), |m| m.map(Some))?;
+        let day = day
+            .map(|d| i8::try_from(d).ok())
+            .map_or(Some(None), |d| d.map(Some))?;
         Date::new(year, month.unwrap_or(1), day.unwrap_or(1)).ok()?;
         Some(Self { year, month, day })
     }
 
     /// A date known to the day.
     pub fn from_date(date: Date) -> Self {
-        Self { year: date.year(), month: Some(date.month()), day: Some(date.day()) }
+        Self {
+            year: date.year(),
+            month: Some(date.month()),
+            day: Some(date.day()),
+        }
     }
 
     /// The first day this can mean.
@@ -46,8 +60,7 @@ impl PartialDate {
         if self.day.is_some() {
             return self.earliest();
         }
-        Date::new(self.year, self.month.unwrap_or(12), 1)
-            .map_or(Date::MAX, Date::last_of_month)
+        Date::new(self.year, self.month.unwrap_or(12), 1).map_or(Date::MAX, Date::last_of_month)
     }
 
     /// Whether both can mean the same day.
@@ -96,7 +109,10 @@ impl Moment {
             return Some(Self::Date(date));
         }
         let at = text.parse::<Timestamp>().ok()?;
-        Some(Self::Instant { at, text: text.to_owned() })
+        Some(Self::Instant {
+            at,
+            text: text.to_owned(),
+        })
     }
 
     /// The calendar day in `zone`; the last possible one for a partial date.
@@ -119,9 +135,7 @@ impl Moment {
     pub fn start(&self, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Self::Instant { at, .. } => Some(*at),
-            Self::Date(date) => {
-                Some(date.earliest().to_zoned(zone.clone()).ok()?.timestamp())
-            }
+            Self::Date(date) => Some(date.earliest().to_zoned(zone.clone()).ok()?.timestamp()),
         }
     }
 }

@@ -61,7 +61,9 @@ fn cipher(key: &Key) -> Result<LessSafeKey, Error> {
 /// [`Error::NoRandomness`] when the system has none.
 pub fn seal(key: &Key, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Error> {
     let mut nonce = [0_u8; NONCE_LEN];
-    SystemRandom::new().fill(&mut nonce).map_err(|_unspecified| Error::NoRandomness)?;
+    SystemRandom::new()
+        .fill(&mut nonce)
+        .map_err(|_unspecified| Error::NoRandomness)?;
     let mut body = plain.to_vec();
     let aad = Aad::from(place.additional_data(key));
     cipher(key)?
@@ -93,9 +95,14 @@ pub fn open(key: &Key, place: &Place<'_>, cell: &[u8]) -> Result<Vec<u8>, Error>
     if magic != MAGIC || suite != [SUITE_AES_256_GCM] {
         return Err(no_cell());
     }
-    let id = <[u8; 4]>::try_from(id).map(u32::from_be_bytes).map_err(|_length| no_cell())?;
+    let id = <[u8; 4]>::try_from(id)
+        .map(u32::from_be_bytes)
+        .map_err(|_length| no_cell())?;
     if id != key.id().0 {
-        return Err(Error::WrongKey { expected: key.id().0, found: id });
+        return Err(Error::WrongKey {
+            expected: key.id().0,
+            found: id,
+        });
     }
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_length| no_cell())?;
     let mut body = body.to_vec();
@@ -114,7 +121,12 @@ mod tests {
     use crate::vault::KeyId;
 
     fn place(row: &[u8]) -> Place<'_> {
-        Place { tenant: 1, table: "assertion", column: "cell", row }
+        Place {
+            tenant: 1,
+            table: "assertion",
+            column: "cell",
+            row,
+        }
     }
 
     #[test]
@@ -124,7 +136,10 @@ mod tests {
         assert_eq!(cell.len(), 11 + 35);
         assert_eq!(open(&key, &place(b"a"), &cell).unwrap(), b"Ada Example");
         assert_eq!(open(&key, &place(b"b"), &cell), Err(Error::Integrity));
-        let elsewhere = Place { tenant: 2, ..place(b"a") };
+        let elsewhere = Place {
+            tenant: 2,
+            ..place(b"a")
+        };
         assert_eq!(open(&key, &elsewhere, &cell), Err(Error::Integrity));
     }
 

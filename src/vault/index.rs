@@ -37,7 +37,10 @@ impl IndexKey {
 
     /// The keyed hash of `parts` as 32 hexadecimal digits, for references that must hold no code.
     pub fn reference(&self, parts: &[&str]) -> String {
-        self.index("reference", parts).iter().map(|byte| format!("{byte:02x}")).collect()
+        self.index("reference", parts)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

@@ -24,7 +24,9 @@ impl Key {
     /// [`Error::NoRandomness`] when the system has none.
     pub fn generate(id: KeyId) -> Result<Self, Error> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
-        SystemRandom::new().fill(bytes.as_mut()).map_err(|_unspecified| Error::NoRandomness)?;
+        SystemRandom::new()
+            .fill(bytes.as_mut())
+            .map_err(|_unspecified| Error::NoRandomness)?;
         Ok(Self { id, bytes })
     }
 
@@ -34,7 +36,10 @@ impl Key {
     /// [`Error::BadRootKey`] for anything else.
     pub fn from_root_text(text: &[u8]) -> Result<Self, Error> {
         if let Ok(raw) = <[u8; 32]>::try_from(text) {
-            return Ok(Self { id: KeyId(0), bytes: Zeroizing::new(raw) });
+            return Ok(Self {
+                id: KeyId(0),
+                bytes: Zeroizing::new(raw),
+            });
         }
         let digits = text.trim_ascii();
         let mut bytes = Zeroizing::new([0_u8; 32]);
@@ -45,7 +50,10 @@ impl Key {
             let pair = std::str::from_utf8(pair).map_err(|_not_text| Error::BadRootKey(64))?;
             *byte = u8::from_str_radix(pair, 16).map_err(|_not_hex| Error::BadRootKey(64))?;
         }
-        Ok(Self { id: KeyId(0), bytes })
+        Ok(Self {
+            id: KeyId(0),
+            bytes,
+        })
     }
 
     /// The key as 64 hexadecimal digits, for the root key's file.
@@ -80,10 +88,18 @@ impl Key {
     ///
     /// # Errors
     /// As [`open`].
-    pub fn unwrap(id: KeyId, wrapped: &[u8], outer: &Self, place: &Place<'_>) -> Result<Self, Error> {
+    pub fn unwrap(
+        id: KeyId,
+        wrapped: &[u8],
+        outer: &Self,
+        place: &Place<'_>,
+    ) -> Result<Self, Error> {
         let plain = Zeroizing::new(open(outer, place, wrapped)?);
         let bytes = <[u8; 32]>::try_from(plain.as_slice())
             .map_err(|_length| Error::NoCell(wrapped.len()))?;
-        Ok(Self { id, bytes: Zeroizing::new(bytes) })
+        Ok(Self {
+            id,
+            bytes: Zeroizing::new(bytes),
+        })
     }
 }

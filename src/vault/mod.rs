@@ -16,7 +16,9 @@ pub use key::{Key, KeyId};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     /// The key text is not 32 bytes, raw or as 64 hexadecimal digits.
-    #[error("root key: expected 32 bytes or 64 hexadecimal digits, found {0} bytes; make one with `careloop keys init`")]
+    #[error(
+        "root key: expected 32 bytes or 64 hexadecimal digits, found {0} bytes; make one with `careloop keys init`"
+    )]
     BadRootKey(usize),
     /// The bytes are no cell.
     #[error("cell: expected a sealed cell, found {0} bytes of another form")]
@@ -30,7 +32,9 @@ pub enum Error {
         found: u32,
     },
     /// The cell was changed, moved to another place, or sealed under another key.
-    #[error("cell: integrity failure; the cell was changed or moved, or the root key is another one")]
+    #[error(
+        "cell: integrity failure; the cell was changed or moved, or the root key is another one"
+    )]
     Integrity,
     /// The system gives no random bytes.
     #[error("no random bytes from the system")]

@@ -1,0 +1,177 @@
+//! The states of an outreach task, as a table.
+
+use crate::consent::vocabulary;
+
+vocabulary! {
+    /// Where a task stands.
+    TaskState {
+        /// Consent says no; kept with its reasons, nothing leaves.
+        Withheld = "withheld",
+        /// Consent says not yet.
+        Deferred = "deferred",
+        /// Allowed, waiting to be published.
+        Queued = "queued",
+        /// Published and confirmed.
+        Requested = "requested",
+        /// The rule, location or source only observes: computed, never published.
+        Observed = "observed",
+        /// The coordinator did it.
+        Completed = "completed",
+        /// Withdrawn before it was done.
+        Cancelled = "cancelled",
+        /// Its due date passed.
+        Expired = "expired",
+    }
+}
+
+vocabulary! {
+    /// What can happen to a task.
+    TaskEvent {
+        /// Consent allows it.
+        Allowed = "allowed",
+        /// Consent denies it.
+        Denied = "denied",
+        /// Consent defers it.
+        Deferred = "deferred",
+        /// The rule, location or source only observes.
+        Muted = "muted",
+        /// The broker confirmed it.
+        Confirmed = "confirmed",
+        /// Its finding closed.
+        GapClosed = "gap-closed",
+        /// Its finding was withdrawn.
+        GapWithdrawn = "gap-withdrawn",
+        /// A consent that it rests on was withdrawn.
+        ConsentRevoked = "consent-revoked",
+        /// The person opted out.
+        OptedOut = "opted-out",
+        /// The person died.
+        PatientDeceased = "patient-deceased",
+        /// The person's record was merged away.
+        PatientMerged = "patient-merged",
+        /// The CRM reports it done.
+        CompletedByCrm = "completed-by-crm",
+        /// The CRM reports that the person or the coordinator declined it.
+        DeclinedByCrm = "declined-by-crm",
+        /// Its due date passed.
+        Expired = "expired",
+        /// A newer cycle took its place.
+        Superseded = "superseded",
+    }
+}
+
+impl TaskState {
+    /// Whether nothing moves it any more.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Expired)
+    }
+
+    /// Whether a withdrawal must tell the CRM: it has been published.
+    pub const fn was_published(self) -> bool {
+        matches!(self, Self::Requested)
+    }
+
+    /// The state after `event`, or `None` where the event is recorded but not applied.
+    ///
+    /// A published task is not withheld again: a denial that comes later withdraws it. A withheld
+    /// or deferred one stays, since a consent recorded tomorrow may free it. The CRM may answer
+    /// before the broker's confirm has been seen, so a queued task can be completed.
+    pub const fn after(self, event: TaskEvent) -> Option<Self> {
+        use TaskEvent as E;
+        match (self, event) {
+            (Self::Completed | Self::Cancelled | Self::Expired, _) => None,
+            (Self::Withheld | Self::Deferred | Self::Observed, E::Allowed) => Some(Self::Queued),
+            (Self::Withheld | Self::Observed | Self::Queued, E::Deferred) => Some(Self::Deferred),
+            (Self::Observed, E::Denied)
+            | (Self::Deferred | Self::Queued, E::Denied | E::ConsentRevoked | E::OptedOut) => {
+                Some(Self::Withheld)
+            }
+            (Self::Withheld | Self::Deferred | Self::Queued, E::Muted) => Some(Self::Observed),
+            (Self::Queued, E::Confirmed) => Some(Self::Requested),
+            (Self::Queued | Self::Requested, E::CompletedByCrm) => Some(Self::Completed),
+            (Self::Queued | Self::Requested, E::DeclinedByCrm)
+            | (Self::Requested, E::Denied | E::ConsentRevoked | E::OptedOut)
+            | (
+                _,
+                E::GapClosed
+                | E::GapWithdrawn
+                | E::Superseded
+                | E::PatientDeceased
+                | E::PatientMerged,
+            ) => Some(Self::Cancelled),
+            (_, E::Expired) => Some(Self::Expired),
+            _ => None,
+        }
+    }
+
+    /// The state of a task that was just made, by what consent or the mode said of it.
+    pub const fn first(event: TaskEvent) -> Option<Self> {
+        match event {
+            TaskEvent::Allowed => Some(Self::Queued),
+            TaskEvent::Denied => Some(Self::Withheld),
+            TaskEvent::Deferred => Some(Self::Deferred),
+            TaskEvent::Muted => Some(Self::Observed),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_moves_a_finished_task() {
+        for state in TaskState::ALL.iter().filter(|state| state.is_terminal()) {
+            for event in TaskEvent::ALL {
+                assert_eq!(
+                    state.after(*event),
+                    None,
+                    "{} {}",
+                    state.name(),
+                    event.name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_unfinished_task_ends_when_its_gap_closes_or_its_time_is_over() {
+        for state in TaskState::ALL.iter().filter(|state| !state.is_terminal()) {
+            assert_eq!(
+                state.after(TaskEvent::GapClosed),
+                Some(TaskState::Cancelled)
+            );
+            assert_eq!(
+                state.after(TaskEvent::PatientDeceased),
+                Some(TaskState::Cancelled)
+            );
+            assert_eq!(state.after(TaskEvent::Expired), Some(TaskState::Expired));
+        }
+    }
+
+    #[test]
+    fn only_an_allowance_queues_and_only_a_queued_task_is_requested() {
+        for state in TaskState::ALL {
+            for event in TaskEvent::ALL {
+                let after = state.after(*event);
+                if after == Some(TaskState::Queued) {
+                    assert_eq!(*event, TaskEvent::Allowed);
+                }
+                if after == Some(TaskState::Requested) {
+                    assert_eq!((*state, *event), (TaskState::Queued, TaskEvent::Confirmed));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_withdrawn_consent_withholds_a_waiting_task_and_cancels_a_published_one() {
+        let revoked = TaskEvent::ConsentRevoked;
+        assert_eq!(TaskState::Queued.after(revoked), Some(TaskState::Withheld));
+        assert_eq!(
+            TaskState::Requested.after(revoked),
+            Some(TaskState::Cancelled)
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! The commands: their names, arguments and help. Every error ends with what to do next.
+
+mod check;
+mod consent;
+mod context;
+mod keys;
+mod mapping;
+mod message;
+pub mod output;
+mod person;
+mod serve;
+mod task;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config;
+
+/// Exit code for a wrong command line (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+/// Exit code for input that cannot be read (`EX_DATAERR`).
+const DATA: u8 = 65;
+/// Exit code for a wrong configuration, mapping or rule (`EX_CONFIG`).
+const CONFIGURATION: u8 = 78;
+
+/// An EHR integration hub: HL7 v2 in, consent-checked outreach tasks out, nothing lost.
+#[derive(Parser)]
+#[command(name = "careloop", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone)]
+pub(super) struct Global {
+    /// The configuration file; without it `careloop.toml` is read where there is one.
+    #[arg(long, short, global = true)]
+    config: Option<PathBuf>,
+    /// The tenant, where the configuration has several.
+    #[arg(long, global = true)]
+    tenant: Option<String>,
+}
+
+/// Who asks and why; reading protected data leaves an audit entry with both.
+#[derive(Args, Clone)]
+pub(super) struct Asker {
+    /// The name of the person who asks.
+    #[arg(long)]
+    operator: String,
+    /// Why: treatment, operations, support.
+    #[arg(long, value_parser = ["treatment", "operations", "support"])]
+    purpose: String,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the hub until SIGTERM or Ctrl-C.
+    Serve,
+    /// Find everything that can be wrong before starting, all at once.
+    Check,
+    /// Show the configuration's manual.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Make the root key, or show what each key protects.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Create or upgrade a PostgreSQL schema as its owner (`store.owner_url`).
+    Migrate,
+    /// Try and test mappings; needs no database.
+    #[command(subcommand)]
+    Mapping(mapping::MappingCommand),
+    /// Count, list, show and replay messages.
+    #[command(subcommand)]
+    Message(message::MessageCommand),
+    /// List people, show one with everything that points to them, include them in the pilot.
+    #[command(subcommand)]
+    Person(person::PersonCommand),
+    /// List tasks, and why some did not leave.
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Record, import, list and withdraw consent.
+    #[command(subcommand)]
+    Consent(consent::ConsentCommand),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print the defaults with their meaning; a configuration starts as a copy of it.
+    Default,
+}
+
+/// Runs one command line and says how it ended.
+pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_help = !error.use_stderr();
+            if error.print().is_err() || is_help {
+                return ExitCode::SUCCESS;
+            }
+            return ExitCode::from(USAGE);
+        }
+    };
+    match dispatch(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&format!("careloop: {error:#}"));
+            ExitCode::from(if error.is::<context::Misconfigured>() {
+                CONFIGURATION
+            } else {
+                1
+            })
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = cli.global;
+    match cli.command {
+        Command::Serve => serve::serve(&global).await?,
+        Command::Check => return check::check(&global).await,
+        Command::Config(ConfigCommand::Default) => output::line(config::DEFAULTS)?,
+        Command::Keys(command) => keys::run(&global, command).await?,
+        Command::Migrate => keys::migrate(&global).await?,
+        Command::Mapping(command) => return mapping::run(command),
+        Command::Message(command) => message::run(&global, command).await?,
+        Command::Person(command) => person::run(&global, command).await?,
+        Command::Task(command) => task::run(&global, command).await?,
+        Command::Consent(command) => consent::run(&global, command).await?,
+        Command::Version => output::line(concat!("careloop ", env!("CARGO_PKG_VERSION")))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

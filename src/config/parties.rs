@@ -1,0 +1,368 @@
+//! Tenants with their sources, teams and agreements: what spans keys and names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use toml::Spanned;
+
+use super::file::{self, File, Maybe};
+use super::load::{Check, Place};
+use super::sources;
+use super::words::{Day, Name};
+use super::{Agreement, Location, Mode, Source, TASKS_DESTINATION, Team, Tenant};
+
+/// Tasks a day in pilot mode, where the tenant names no number.
+const PILOT_DAILY_CAP: u32 = 20;
+
+/// What a tenant's parts may refer to.
+pub(super) struct Known {
+    /// The names of its locations.
+    pub(super) locations: BTreeSet<String>,
+    /// The names of its sources.
+    sources: BTreeSet<String>,
+}
+
+/// The known names of each tenant.
+pub(super) type Directory = BTreeMap<String, Known>;
+
+/// All tenants with everything that belongs to them.
+pub(super) fn tenants(check: &mut Check<'_>, written: &File) -> Vec<Tenant> {
+    let directory = directory(check, written);
+    let mut sources: Vec<(String, Source)> = each("source", &written.source)
+        .filter_map(|(place, source)| sources::source(check, &place, source, &directory))
+        .collect();
+    let mut teams: Vec<(String, Team)> = each("team", &written.team)
+        .filter_map(|(place, written)| team(check, &place, written, &directory))
+        .collect();
+    unique(check, "team", &written.team, |team| {
+        (&team.tenant, &team.name)
+    });
+    let mut agreements: Vec<(String, Agreement)> = each("agreement", &written.agreement)
+        .filter_map(|(place, written)| agreement(check, &place, written, &directory))
+        .collect();
+    let mut tenants = Vec::new();
+    for (place, written) in each("tenant", &written.tenant) {
+        let Some(mut tenant) = tenant(check, &place, written, &directory) else {
+            continue;
+        };
+        tenant.sources = take(&mut sources, &tenant.name);
+        tenant.teams = take(&mut teams, &tenant.name);
+        tenant.agreements = take(&mut agreements, &tenant.name);
+        if let Some(zone) = zone(check, &place, written, &tenant.sources) {
+            tenant.zone = zone;
+        }
+        tenants.push(tenant);
+    }
+    tenants
+}
+
+/// The elements of an array of tables with their places.
+fn each<'w, T>(
+    array: &'w str,
+    written: &'w [Spanned<T>],
+) -> impl Iterator<Item = (Place, &'w T)> + 'w {
+    written.iter().enumerate().map(move |(index, element)| {
+        (
+            Place::of(&format!("{array}[{index}]"), element),
+            element.get_ref(),
+        )
+    })
+}
+
+fn take<T>(all: &mut Vec<(String, T)>, tenant: &str) -> Vec<T> {
+    let (own, others) = std::mem::take(all)
+        .into_iter()
+        .partition(|(name, _)| name == tenant);
+    *all = others;
+    let own: Vec<(String, T)> = own;
+    own.into_iter().map(|(_, element)| element).collect()
+}
+
+fn directory(check: &mut Check<'_>, written: &File) -> Directory {
+    let mut directory = Directory::new();
+    for (place, tenant) in each("tenant", &written.tenant) {
+        let Some(name) = check.need(&place, "name", &tenant.name) else {
+            continue;
+        };
+        let locations = tenant
+            .locations
+            .iter()
+            .filter_map(|location| location.get_ref().name.clone());
+        let known = Known {
+            locations: locations.map(|name| name.0).collect(),
+            sources: BTreeSet::new(),
+        };
+        if directory.insert(name.get_ref().0.clone(), known).is_some() {
+            twice(check, &place.key("name", name));
+        }
+    }
+    for (_, source) in each("source", &written.source) {
+        if let (Some(tenant), Some(name)) = (&source.tenant, &source.name)
+            && let Some(known) = directory.get_mut(&tenant.get_ref().0)
+        {
+            known.sources.insert(name.get_ref().0.clone());
+        }
+    }
+    unique(check, "source", &written.source, |source| {
+        (&source.tenant, &source.name)
+    });
+    directory
+}
+
+fn twice(check: &mut Check<'_>, place: &Place) {
+    let says = "expected a name of its own, found one that is taken";
+    check.report(place, says, "choose another name, or remove one of the two");
+}
+
+/// Reports names that are given twice within a tenant.
+fn unique<T>(
+    check: &mut Check<'_>,
+    array: &str,
+    written: &[Spanned<T>],
+    names: impl Fn(&T) -> (&Maybe<Name>, &Maybe<Name>),
+) {
+    let mut seen = BTreeSet::new();
+    for (place, element) in each(array, written) {
+        if let (Some(tenant), Some(name)) = names(element)
+            && !seen.insert((tenant.get_ref(), name.get_ref()))
+        {
+            twice(check, &place.key("name", name));
+        }
+    }
+}
+
+/// The tenant that something belongs to.
+pub(super) fn owner<'d>(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &Maybe<Name>,
+    directory: &'d Directory,
+) -> Option<(String, &'d Known)> {
+    let tenant = check.need(place, "tenant", written)?;
+    let name = &tenant.get_ref().0;
+    let known = directory.get(name);
+    // Where a tenant itself could not be read, its parts are not to blame.
+    if known.is_none() && !check.is_taken_out("tenant") {
+        let says = "expected the name of a [[tenant]], found an unknown name";
+        check.report(
+            &place.key("tenant", tenant),
+            says,
+            "add the [[tenant]] or correct the name",
+        );
+    }
+    Some((name.clone(), known?))
+}
+
+/// Reports a location that the tenant does not have.
+pub(super) fn location(check: &mut Check<'_>, place: &Place, name: &Spanned<Name>, known: &Known) {
+    if !known.locations.contains(&name.get_ref().0) && !check.is_taken_out("tenant") {
+        let says = "expected one of the tenant's locations, found an unknown name";
+        check.report(
+            place,
+            says,
+            "add it to `locations` of the [[tenant]] or correct the name",
+        );
+    }
+}
+
+fn tenant(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &file::Tenant,
+    directory: &Directory,
+) -> Option<Tenant> {
+    let name = written.name.as_ref()?.get_ref().0.clone();
+    let mut locations: Vec<Location> = Vec::new();
+    for location in &written.locations {
+        let at = place.key("locations", location);
+        match &location.get_ref().name {
+            Some(name) if locations.iter().any(|other| other.name == name.0) => twice(check, &at),
+            Some(name) => locations.push(Location {
+                name: name.0.clone(),
+                mode: location.get_ref().mode.unwrap_or(Mode::Observe),
+            }),
+            None => check.report(
+                &at,
+                "expected a name, found none",
+                "add `name` to the location",
+            ),
+        }
+    }
+    if written.locations.is_empty() && !check.is_taken_out(&format!("{}.locations", place.at)) {
+        let says = "expected at least one location, found none";
+        check.report(place, says, "add `locations = [\"main\"]`");
+    }
+    let known = directory.get(&name);
+    let mut rank = Vec::new();
+    for source in &written.source_rank {
+        let (at, source) = (place.key("source_rank", source), &source.get_ref().0);
+        if !known.is_some_and(|known| known.sources.contains(source))
+            && !check.is_taken_out("source")
+        {
+            let says = "expected one of the tenant's sources, found an unknown name";
+            check.report(&at, says, "add the [[source]] or correct the name");
+        }
+        if rank.contains(source) {
+            twice(check, &at);
+        }
+        rank.push(source.clone());
+    }
+    Some(Tenant {
+        name,
+        zone: TimeZone::UTC,
+        locations,
+        teams: Vec::new(),
+        sources: Vec::new(),
+        agreements: Vec::new(),
+        rule_modes: written
+            .rules
+            .iter()
+            .map(|(rule, mode)| (rule.0.clone(), *mode))
+            .collect(),
+        source_rank: rank,
+        implied_treatment_contact: written.implied_treatment_contact.unwrap_or(false),
+        pilot_daily_cap: written.pilot_daily_cap.unwrap_or(PILOT_DAILY_CAP),
+    })
+}
+
+/// The tenant's zone: its own, or the one that all its sources share.
+fn zone(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &file::Tenant,
+    sources: &[Source],
+) -> Option<TimeZone> {
+    if let Some(zone) = &written.zone {
+        return Some(zone.get_ref().zone.clone());
+    }
+    let first = sources.first();
+    let shared = first.filter(|first| sources.iter().all(|it| it.zone_name == first.zone_name));
+    // A source that could not be read might have had the zone.
+    if shared.is_none() && !check.is_taken_out(&format!("{}.zone", place.at)) && !check.has_found()
+    {
+        let at = Place {
+            span: place.span.clone(),
+            at: format!("{}.zone", place.at),
+        };
+        let says = "expected a time zone, found none and no zone that all sources share";
+        check.report(&at, says, "add `zone`, such as \"America/New_York\"");
+    }
+    shared.map(|source| source.zone.clone())
+}
+
+fn team(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &file::Team,
+    directory: &Directory,
+) -> Option<(String, Team)> {
+    let owner = owner(check, place, &written.tenant, directory);
+    let name = check.need(place, "name", &written.name);
+    let own = check.need(place, "location", &written.location);
+    let (owner, name, own) = (owner?, name?, own?);
+    location(check, &place.key("location", own), own, owner.1);
+    let team = Team {
+        name: name.get_ref().0.clone(),
+        location: own.get_ref().0.clone(),
+    };
+    Some((owner.0, team))
+}
+
+fn agreement(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &file::Agreement,
+    directory: &Directory,
+) -> Option<(String, Agreement)> {
+    let owner = owner(check, place, &written.tenant, directory);
+    let party = check.need(place, "party", &written.party);
+    let signed = check.need(place, "signed", &written.signed);
+    let until = check.need(place, "until", &written.until);
+    let days = written.breach_notice_days.as_ref();
+    if let Some(days) = days.filter(|days| !(1..=60).contains(days.get_ref())) {
+        let says = format!("expected 1 to 60 days, found {}", days.get_ref());
+        let next = "the law allows 60 days at most (45 CFR 164.410)";
+        check.report(&place.key("breach_notice_days", days), &says, next);
+    }
+    if let Some(party) = party.filter(|party| party.get_ref().trim().is_empty()) {
+        let says = "expected the other party's name, found empty text";
+        check.report(
+            &place.key("party", party),
+            says,
+            "write who signed the agreement",
+        );
+    }
+    let from = written.from.as_ref();
+    ordered(check, place, (("signed", signed), ("from", from)));
+    let (began, start) = if from.is_some() {
+        ("from", from)
+    } else {
+        ("signed", signed)
+    };
+    ordered(check, place, ((began, start), ("until", until)));
+    covers(
+        check,
+        place,
+        written,
+        owner.as_ref().map(|(_, known)| *known),
+    );
+    let ((tenant, _), signed) = (owner?, signed?.get_ref().0);
+    let agreement = Agreement {
+        party: party?.get_ref().clone(),
+        document: written.document.clone().unwrap_or_default(),
+        signed,
+        from: from.map_or(signed, |from| from.get_ref().0),
+        until: until?.get_ref().0,
+        breach_notice_days: days.map_or(60, |days| *days.get_ref()),
+        covers: written
+            .covers
+            .iter()
+            .map(|covered| covered.get_ref().clone())
+            .collect(),
+    };
+    Some((tenant, agreement))
+}
+
+type NamedDay<'w> = (&'static str, Option<&'w Spanned<Day>>);
+
+fn ordered(check: &mut Check<'_>, place: &Place, days: (NamedDay<'_>, NamedDay<'_>)) {
+    let ((before, first), (after, second)) = days;
+    if let (Some(first), Some(second)) = (first, second)
+        && second.get_ref().0 < first.get_ref().0
+    {
+        let says = format!("expected a day not before `{before}`, found an earlier one");
+        check.report(
+            &place.key(after, second),
+            &says,
+            "correct one of the two days",
+        );
+    }
+}
+
+fn covers(check: &mut Check<'_>, place: &Place, written: &file::Agreement, known: Option<&Known>) {
+    if written.covers.is_empty() && !check.is_taken_out(&format!("{}.covers", place.at)) {
+        let at = Place {
+            span: place.span.clone(),
+            at: format!("{}.covers", place.at),
+        };
+        let says = "expected the sources and destinations it covers, found none";
+        check.report(
+            &at,
+            says,
+            "add `covers = [\"a-source\", \"careloop.tasks\"]`",
+        );
+    }
+    let Some(known) = known else { return };
+    for covered in &written.covers {
+        let name = covered.get_ref();
+        let fits = name == TASKS_DESTINATION || known.sources.contains(name);
+        if !fits && !check.is_taken_out("source") {
+            let says = "expected a source of this tenant or careloop.tasks, found another name";
+            check.report(
+                &place.key("covers", covered),
+                says,
+                "add the [[source]] or correct the name",
+            );
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The committer of a tenant: stores what is queued in one transaction, and hands out receipts.
+//!
+//! There is no timer: while one commit is under way, the next batch gathers by itself.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::{Readiness, Unready};
+use crate::store::{Arrival, Receipt, Store, TenantId};
+
+/// Messages after which a batch is full.
+pub(super) const BATCH_MESSAGES: usize = 256;
+/// Bytes after which a batch is full: a transaction must not block the writer for long.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Deliveries that may wait; then senders wait, as does all that they still have to send.
+pub(super) const QUEUE: usize = 256;
+/// How long a commit may take before senders are told to send again. Many give up after 10 s, and
+/// an answer after that is taken for the answer to something else.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
+/// After a failure so many deliveries are stored one by one, so that one which can never be stored
+/// fails alone when its sender repeats it.
+const SINGLY: usize = 256;
+/// How long to wait after a failure: senders that repeat at once must not make it worse.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a failing store is tried when nobody sends, so that readiness comes back by itself.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// The message is not stored: the sender has to send it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unstored {
+    /// The store is away, full, too slow or failed otherwise.
+    #[error("store: expected a commit, found a failure")]
+    Failed,
+    /// careloop is stopping.
+    #[error("store: expected an open queue, found careloop stopping")]
+    Stopping,
+}
+
+/// Messages of one frame, and where their receipts go.
+pub(super) struct Delivery {
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Receipt>, Unstored>>,
+}
+
+/// Stores the messages of one tenant.
+pub(super) struct Committer {
+    pub(super) store: Store,
+    pub(super) tenant: TenantId,
+    pub(super) tenant_name: String,
+    pub(super) readiness: Readiness,
+    pub(super) queue: mpsc::Receiver<Delivery>,
+}
+
+impl Committer {
+    /// Runs until `closing` and then until the queue is empty.
+    pub(super) async fn run(mut self, closing: CancellationToken) {
+        let (mut singly, mut failing) = (0_usize, false);
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = self.queue.recv() => first,
+                () = closing.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+                () = sleep(PROBE), if failing => {
+                    failing = !self.commit(Vec::new()).await;
+                    continue;
+                }
+            };
+            let Some(first) = first else { return };
+            let batch = if singly > 0 {
+                vec![first]
+            } else {
+                self.gather(first)
+            };
+            singly = singly.saturating_sub(1);
+            failing = !self.commit(batch).await;
+            if failing {
+                singly = SINGLY;
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Adds to `first` whatever is queued, until the batch is full.
+    fn gather(&mut self, first: Delivery) -> Vec<Delivery> {
+        let size = |delivery: &Delivery| -> usize {
+            delivery
+                .arrivals
+                .iter()
+                .map(|arrival| arrival.body.len())
+                .sum()
+        };
+        let (mut messages, mut bytes) = (first.arrivals.len(), size(&first));
+        let mut batch = vec![first];
+        while messages < BATCH_MESSAGES && bytes < BATCH_BYTES {
+            let Ok(next) = self.queue.try_recv() else {
+                break;
+            };
+            messages += next.arrivals.len();
+            bytes += size(&next);
+            batch.push(next);
+        }
+        batch
+    }
+
+    /// Stores a batch and answers everyone who waits for it; whether it was stored.
+    async fn commit(&self, batch: Vec<Delivery>) -> bool {
+        let mut arrivals = Vec::new();
+        let mut waiting = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            waiting.push((delivery.arrivals.len(), delivery.reply));
+            arrivals.extend(delivery.arrivals);
+        }
+        let expected = arrivals.len();
+        let error = match timeout(COMMIT_TIMEOUT, self.store.receive(self.tenant, arrivals)).await {
+            Ok(Ok(receipts)) if receipts.len() == expected => {
+                self.succeeded();
+                hand_out(receipts, waiting);
+                return true;
+            }
+            Ok(Ok(_)) => "expected a receipt for each message, found another number".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => "expected a commit within 8 s, found none".to_owned(),
+        };
+        self.failed(expected, &error);
+        for (_, reply) in waiting {
+            send(reply, Err(Unstored::Failed));
+        }
+        false
+    }
+
+    fn succeeded(&self) {
+        if self.readiness.recover(&self.reason()) {
+            tracing::info!(tenant = self.tenant_name, "messages are stored again");
+        }
+    }
+
+    fn failed(&self, messages: usize, error: &str) {
+        let tenant = &self.tenant_name;
+        if self.readiness.fail(self.reason()) {
+            tracing::error!(
+                tenant,
+                messages,
+                error,
+                "messages could not be stored; their senders are told to send them again"
+            );
+        } else {
+            tracing::warn!(tenant, messages, error, "messages still cannot be stored");
+        }
+    }
+
+    fn reason(&self) -> Unready {
+        Unready::NotStoring {
+            tenant: self.tenant_name.clone(),
+        }
+    }
+}
+
+type Waiting = (usize, oneshot::Sender<Result<Vec<Receipt>, Unstored>>);
+
+fn hand_out(receipts: Vec<Receipt>, waiting: Vec<Waiting>) {
+    let mut receipts = receipts.into_iter();
+    for (count, reply) in waiting {
+        send(reply, Ok(receipts.by_ref().take(count).collect()));
+    }
+}
+
+fn send(
+    reply: oneshot::Sender<Result<Vec<Receipt>, Unstored>>,
+    result: Result<Vec<Receipt>, Unstored>,
+) {
+    // The connection may be gone: what it sent is stored all the same, and will come again.
+    if reply.send(result).is_err() {
+        tracing::debug!("nobody waits for this receipt any more");
+    }
+}

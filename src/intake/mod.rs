@@ -1,0 +1,24 @@
+//! Intake: everything that arrives passes one door, is stored durably, and only then acknowledged.
+//!
+//! ```text
+//! socket ─▶ mllp::listener ─▶ mllp::connection ─▶ Door::receive ─▶ committer ─▶ store
+//!            who may connect    one frame at a time   MSH only        many at once    │
+//!              ▲                                                                      ▼
+//!              └──────────────── acknowledge(header, &Receipt) ◀──────────────── Receipt
+//! ```
+//!
+//! Bad data is stored as *held* and acknowledged; a negative answer means only that careloop
+//! itself cannot store at the moment. Nothing here knows mappings, rules or the broker.
+
+mod acknowledge;
+mod commit;
+mod feed;
+pub mod mllp;
+mod readiness;
+mod receive;
+
+pub use acknowledge::{Answer, acknowledge, refuse_temporarily};
+pub use commit::Unstored;
+pub use feed::{Counters, Counts, Feed};
+pub use readiness::{Readiness, Unready};
+pub use receive::{Door, Handled};

@@ -1,0 +1,343 @@
+//! The one door: reads MSH, stores durably, and gives for each message its receipt and answer.
+//!
+//! Accepted: any bytes. A frame may hold several messages, with batch envelope or without; each is
+//! stored and answered for, in order. Lines that belong to no message are stored as held.
+//! Ignored: envelope segments and comment lines. Refused: nothing.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::failure::Code;
+use crate::hl7::{self, Header};
+use crate::intake::commit::{BATCH_MESSAGES, Committer, Delivery, QUEUE};
+use crate::intake::{Answer, Feed, Readiness, Unstored, acknowledge, refuse_temporarily};
+use crate::store::{Arrival, Receipt, Store, TenantId};
+
+/// Messages in one frame; a frame with more is stored whole and held, as no sender means that.
+const MOST_MESSAGES: usize = 10_000;
+/// How long counting a refusal may take; the peer waits for it.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Characters kept of MSH-10 as a column; the body and its digest have all of it.
+const CONTROL_ID: usize = 199;
+/// Characters kept of the message type.
+const MESSAGE_TYPE: usize = 40;
+/// Characters kept of MSH-11.
+const PROCESSING_ID: usize = 8;
+
+/// The door. Cheap to clone; all clones share the committers.
+#[derive(Clone)]
+pub struct Door {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    readiness: Readiness,
+    committers: Mutex<HashMap<TenantId, mpsc::Sender<Delivery>>>,
+    tracker: TaskTracker,
+    closing: CancellationToken,
+}
+
+/// What became of one message.
+pub struct Handled {
+    /// The proof that it is stored, or why it is not.
+    pub receipt: Result<Receipt, Unstored>,
+    /// What the sender gets to read; `None` where it wants no answer, or the piece is no message.
+    pub answer: Option<Answer>,
+}
+
+impl Door {
+    /// A door to `store`; a failing store shows in `readiness`.
+    pub fn new(store: Store, readiness: Readiness) -> Self {
+        let inner = Inner {
+            store,
+            readiness,
+            committers: Mutex::default(),
+            tracker: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Stores every message in `bytes`, in order, and returns what became of each.
+    ///
+    /// When one cannot be stored, those after it are not tried: they must not overtake it.
+    pub async fn receive(&self, feed: &Feed, bytes: &[u8]) -> Vec<Handled> {
+        let pieces = pieces(bytes);
+        let mut handled = Vec::with_capacity(pieces.len());
+        let mut failed = None;
+        for chunk in pieces.chunks(BATCH_MESSAGES) {
+            let read: Vec<Read> = chunk
+                .iter()
+                .map(|piece| piece.read(bytes, feed, clock::now()))
+                .collect();
+            let (askers, arrivals) = read.into_iter().map(|r| (r.asker, r.arrival)).unzip();
+            let stored = match failed {
+                None => self.store(feed, arrivals).await,
+                Some(unstored) => Err(unstored),
+            };
+            failed = stored.as_ref().err().copied();
+            settle(feed, askers, stored, &mut handled);
+        }
+        handled
+    }
+
+    /// Counts a refused frame or connection where it lasts, and in the feed's counters.
+    pub async fn refuse(&self, feed: &Feed, reason: &'static str) {
+        feed.counters.refused.add(1);
+        let store = &self.inner.store;
+        let count = store.count_refused(feed.tenant, &feed.source, reason, clock::now());
+        let error = match timeout(REFUSAL_TIMEOUT, count).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => "expected a commit within 5 s, found none".to_owned(),
+        };
+        let (tenant, source) = (&feed.tenant_name, &feed.source);
+        tracing::error!(
+            tenant,
+            source,
+            reason,
+            error,
+            "a refusal is not counted in the store"
+        );
+    }
+
+    /// Why intake is not ready, shared with the listeners.
+    pub fn readiness(&self) -> &Readiness {
+        &self.inner.readiness
+    }
+
+    /// Stores what is queued, then stops the committers. Nothing is taken after that.
+    pub async fn close(&self) {
+        self.inner.closing.cancel();
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+    }
+
+    async fn store(&self, feed: &Feed, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>, Unstored> {
+        if self.inner.closing.is_cancelled() {
+            return Err(Unstored::Stopping);
+        }
+        let (reply, receipts) = oneshot::channel();
+        let queue = self.queue(feed);
+        let delivery = Delivery { arrivals, reply };
+        if queue.send(delivery).await.is_err() {
+            return Err(Unstored::Stopping);
+        }
+        receipts.await.unwrap_or(Err(Unstored::Failed))
+    }
+
+    /// The queue of the feed's tenant; its committer is started when it is first needed.
+    fn queue(&self, feed: &Feed) -> mpsc::Sender<Delivery> {
+        let mut committers = self
+            .inner
+            .committers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = committers
+            .get(&feed.tenant)
+            .filter(|queue| !queue.is_closed())
+        {
+            return queue.clone();
+        }
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let committer = Committer {
+            store: self.inner.store.clone(),
+            tenant: feed.tenant,
+            tenant_name: feed.tenant_name.clone(),
+            readiness: self.inner.readiness.clone(),
+            queue,
+        };
+        self.inner
+            .tracker
+            .spawn(committer.run(self.inner.closing.clone()));
+        committers.insert(feed.tenant, sender.clone());
+        sender
+    }
+}
+
+/// Builds the answers of one chunk and counts it.
+fn settle(
+    feed: &Feed,
+    askers: Vec<Asker>,
+    stored: Result<Vec<Receipt>, Unstored>,
+    handled: &mut Vec<Handled>,
+) {
+    let now = clock::now().to_zoned(feed.zone.clone());
+    match stored {
+        Ok(receipts) => {
+            feed.arrived.notify_one();
+            for (asker, receipt) in askers.into_iter().zip(receipts) {
+                feed.counters.received.add(1);
+                feed.counters
+                    .duplicates
+                    .add(usize::from(receipt.is_duplicate()));
+                feed.counters.held.add(usize::from(asker.held));
+                flag_reuse(feed, &receipt);
+                let answer = asker
+                    .wants
+                    .then(|| acknowledge(asker.header.as_ref(), &receipt, &now))
+                    .flatten();
+                handled.push(Handled {
+                    receipt: Ok(receipt),
+                    answer,
+                });
+            }
+        }
+        Err(unstored) => {
+            for asker in askers {
+                feed.counters.not_stored.add(1);
+                let answer = asker
+                    .wants
+                    .then(|| refuse_temporarily(asker.header.as_ref(), &now))
+                    .flatten();
+                handled.push(Handled {
+                    receipt: Err(unstored),
+                    answer,
+                });
+            }
+        }
+    }
+}
+
+/// Says where an operator sees it that a sender used a control id twice: nothing is lost by it, but
+/// its next repeat could be taken for a new message by others.
+fn flag_reuse(feed: &Feed, receipt: &Receipt) {
+    if receipt.control_id_reused() && !receipt.is_duplicate() {
+        feed.counters.control_ids_reused.add(1);
+        tracing::warn!(
+            tenant = feed.tenant_name,
+            source = feed.source,
+            message = %receipt.id(),
+            "a control id came again with another body; both messages are stored"
+        );
+    }
+}
+
+/// Who is to be answered.
+struct Asker {
+    header: Option<Header>,
+    /// Lines between messages are stored, but nobody waits for an answer to them.
+    wants: bool,
+    held: bool,
+}
+
+struct Read {
+    asker: Asker,
+    arrival: Arrival,
+}
+
+/// A part of a frame that is stored as one message.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    range: Range<usize>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Message,
+    Stray,
+    TooMany,
+}
+
+/// What a frame holds, in the order of its bytes.
+fn pieces(bytes: &[u8]) -> Vec<Piece> {
+    let split = hl7::split(bytes);
+    if split.messages.len() + split.stray.len() > MOST_MESSAGES {
+        return vec![Piece {
+            range: 0..bytes.len(),
+            kind: Kind::TooMany,
+        }];
+    }
+    let messages = split.messages.into_iter().map(|range| Piece {
+        range,
+        kind: Kind::Message,
+    });
+    let stray = split.stray.into_iter().map(|range| Piece {
+        range,
+        kind: Kind::Stray,
+    });
+    let mut pieces: Vec<Piece> = messages.chain(stray).collect();
+    pieces.sort_by_key(|piece| piece.range.start);
+    pieces
+}
+
+impl Piece {
+    /// Reads what the store keeps beside the body: MSH, and nothing else.
+    fn read(&self, bytes: &[u8], feed: &Feed, received_at: Timestamp) -> Read {
+        let body = bytes.get(self.range.clone()).unwrap_or_default();
+        let (header, held) = match (Header::read(body), self.kind) {
+            (Ok(header), Kind::Message) => (Some(header), None),
+            (Err(error), Kind::Message) => (None, Some((Code::NoHeader, error.to_string()))),
+            (header, Kind::TooMany) => {
+                let place = format!("frame: expected at most {MOST_MESSAGES} messages, found more");
+                (header.ok(), Some((Code::TooLarge, place)))
+            }
+            (_, Kind::Stray) => {
+                let place = "frame: expected segments after MSH, found lines of no message";
+                (None, Some((Code::NoHeader, place.to_owned())))
+            }
+        };
+        let column = |text: Option<String>, most| column(text.as_deref().unwrap_or_default(), most);
+        let known = header.as_ref();
+        let arrival = Arrival {
+            source: feed.source.clone(),
+            control_id: column(known.map(|h| h.control_id.clone()), CONTROL_ID),
+            digest: sha256(body),
+            message_type: column(known.map(Header::message_type), MESSAGE_TYPE),
+            processing_id: column(known.map(|h| h.processing_id.clone()), PROCESSING_ID),
+            event_time: known.and_then(|header| event_time(header, feed)),
+            received_at,
+            body: body.to_vec(),
+            held,
+        };
+        let held = arrival.held.is_some();
+        let asker = Asker {
+            header,
+            wants: self.kind != Kind::Stray,
+            held,
+        };
+        Read { asker, arrival }
+    }
+}
+
+/// When it happened, as MSH-7 says; `None` where that names no instant.
+fn event_time(header: &Header, feed: &Feed) -> Option<Timestamp> {
+    let time = hl7::Timestamp::parse(&header.time).ok()?;
+    Some(time.to_instant(&feed.zone)?.instant)
+}
+
+/// A text that fits into a column and an index: no control characters (PostgreSQL takes no NUL),
+/// not longer than `most`.
+fn column(text: &str, most: usize) -> String {
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(most)
+        .collect()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    let computed = digest::digest(&digest::SHA256, bytes);
+    for (to, from) in digest.iter_mut().zip(computed.as_ref()) {
+        *to = *from;
+    }
+    digest
+}
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

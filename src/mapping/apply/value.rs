@@ -1,0 +1,380 @@
+//! Reading one value and turning it into what its target takes.
+
+use serde_json::{Value, json};
+
+use crate::failure::Code;
+use crate::hl7::{Field, Path, RelPath, Segment};
+
+use super::super::outcome::{Origin, Severity};
+use super::super::plan::{
+    Convert, Line, MinutesAfter, OnBad, OnNull, Rule, Shape, Source, Term, Unmapped, Valuer,
+};
+use super::convert::{self, Converted};
+use super::{Draft, Here, Run};
+
+/// What a rule says.
+pub(super) enum Got {
+    Absent,
+    Clear,
+    Value(Value),
+}
+
+/// What a rule says and where it has it from.
+pub(super) struct Found {
+    pub(super) got: Got,
+    pub(super) origin: Origin,
+    pub(super) table_row: bool,
+    pub(super) line: Line,
+}
+
+/// What stands at a place.
+#[derive(Default)]
+pub(super) struct Read {
+    /// Trimmed; never blank.
+    pub(super) text: Option<String>,
+    /// `""` was sent.
+    pub(super) null: bool,
+    /// Which of the alternatives.
+    place: usize,
+}
+
+/// A value of the wrong form, with its place.
+struct Bad(String);
+
+impl Here<'_> {
+    /// The first alternative with a value.
+    pub(super) fn read(&self, terms: &[Term]) -> Read {
+        let mut read = Read::default();
+        for (place, term) in terms.iter().enumerate() {
+            let field = match (term, &self.element) {
+                (Term::Path(path), _) => self.scope.get(path),
+                (Term::Relative(path), Some((element, _))) => element.get(path),
+                (Term::Relative(_), None) => Field::Absent,
+            };
+            match field {
+                Field::Absent => {}
+                Field::Null if read.null => {}
+                Field::Null => {
+                    read.null = true;
+                    read.place = place;
+                }
+                Field::Value(text) => {
+                    let text = text.trim();
+                    if !text.is_empty() {
+                        return Read {
+                            text: Some(text.to_owned()),
+                            null: false,
+                            place,
+                        };
+                    }
+                }
+            }
+        }
+        read
+    }
+
+    /// A term as it is told in traces and issues.
+    pub(super) fn tell(&self, terms: &[Term], place: usize) -> String {
+        match (terms.get(place), &self.element) {
+            (None, _) => String::new(),
+            (Some(Term::Relative(path)), Some((_, base))) if *path == RelPath::WHOLE => {
+                base.clone()
+            }
+            (Some(Term::Relative(path)), Some((_, base))) => format!("{base}{path}"),
+            (Some(Term::Relative(path)), None) => path.to_string(),
+            (Some(Term::Path(path)), _) => self.tell_path(path),
+        }
+    }
+
+    /// A path with the number of its segment in the message, where that is not the first.
+    pub(super) fn tell_path(&self, path: &Path) -> String {
+        let told = path.to_string();
+        if !self.grouped {
+            return told;
+        }
+        let segments = self.scope.segments();
+        let mut named = segments
+            .iter()
+            .filter(|segment| segment.name() == path.segment());
+        match named
+            .nth(path.occurrence().saturating_sub(1))
+            .map(Segment::occurrence)
+        {
+            Some(number) if number > 1 => {
+                let rest = told.split_once('-').map_or("", |(_, rest)| rest);
+                format!("{}[{number}]-{rest}", path.segment())
+            }
+            _ => told,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The value that a rule, a case or a field gives here.
+    pub(super) fn value(
+        &self,
+        valuer: &Valuer,
+        here: &Here<'_>,
+        rule: &Rule,
+        draft: &mut Draft,
+    ) -> Found {
+        let read = match &valuer.source {
+            Source::Constant(value) => {
+                return valuer.found(Got::Value(value.clone()), Origin::Constant, false);
+            }
+            Source::Paths(terms) => {
+                let read = here.read(terms);
+                let at = here.tell(terms, read.place);
+                return self.text((valuer, read, at), rule, draft);
+            }
+            Source::Join { items, with } => {
+                let reads: Vec<Read> = items.iter().map(|terms| here.read(terms)).collect();
+                let texts: Vec<String> = reads.into_iter().filter_map(|read| read.text).collect();
+                let text = (!texts.is_empty()).then(|| texts.join(with));
+                let at = items
+                    .first()
+                    .map(|terms| here.tell(terms, 0))
+                    .unwrap_or_default();
+                return self.text(
+                    (
+                        valuer,
+                        Read {
+                            text,
+                            null: false,
+                            place: 0,
+                        },
+                        at,
+                    ),
+                    rule,
+                    draft,
+                );
+            }
+            Source::List { items, split } => list(items, split.as_deref(), here),
+            Source::MinutesAfter(after) => self.minutes_after(after, here, (valuer, rule, draft)),
+            Source::Reference { parts, hashed } => self.reference(parts, hashed, here),
+            Source::Concept {
+                coded,
+                system,
+                among,
+            } => coded.iter().find_map(|path| {
+                let concept = self.concept(path, system, here, among)?;
+                let at = here.tell_path(path);
+                Some(Ok((json!(concept), at)))
+            }),
+        };
+        match read {
+            None => valuer.found(Got::Absent, Origin::Constant, false),
+            Some(Ok((value, at))) => valuer.found(Got::Value(value), Origin::Path(at), false),
+            Some(Err(Bad(at))) => {
+                valuer.bad(&at, rule, draft);
+                valuer.found(Got::Absent, Origin::Path(at), false)
+            }
+        }
+    }
+
+    /// A text through `on_null`, `fn`, `table` and `default`.
+    fn text(
+        &self,
+        (valuer, read, at): (&Valuer, Read, String),
+        rule: &Rule,
+        draft: &mut Draft,
+    ) -> Found {
+        let Some(text) = read.text else {
+            if read.null && valuer.on_null == OnNull::Clear && rule.clearable {
+                return valuer.found(Got::Clear, Origin::Path(at), false);
+            }
+            return valuer.or_default();
+        };
+        let converted = match convert::convert(&text, valuer.convert, self.context.zone) {
+            Converted::Done(value) => value,
+            Converted::Doubtful(value) => {
+                draft.issue((Code::BadValue, Severity::Warning), &at, rule, &valuer.line);
+                value
+            }
+            Converted::Bad => {
+                valuer.bad(&at, rule, draft);
+                return valuer.found(Got::Absent, Origin::Path(at), false);
+            }
+        };
+        let Some(lookup) = valuer.lookup else {
+            return valuer.found(Got::Value(converted), Origin::Path(at), false);
+        };
+        let code = converted.as_str().unwrap_or_default();
+        let row = self
+            .plan
+            .knowledge
+            .table(lookup.table)
+            .and_then(|table| table.get(code));
+        if let Some(word) = row {
+            return valuer.found(Got::Value(json!(word)), Origin::Path(at), true);
+        }
+        let severity = match lookup.unmapped {
+            Unmapped::Pass => {
+                return valuer.found(Got::Value(converted), Origin::Path(at), false);
+            }
+            Unmapped::Null => return valuer.found(Got::Clear, Origin::Path(at), false),
+            Unmapped::Hold => Severity::Error,
+            Unmapped::Ignore | Unmapped::Default => Severity::Warning,
+        };
+        draft.issue((Code::Unmapped, severity), &at, rule, &valuer.line);
+        if lookup.unmapped == Unmapped::Default {
+            return valuer.or_default();
+        }
+        valuer.found(Got::Absent, Origin::Path(at), false)
+    }
+
+    /// The concept of a coded field (CE, CWE): its code, else its alternate code.
+    pub(super) fn concept(
+        &self,
+        path: &Path,
+        system: &[Term],
+        here: &Here<'_>,
+        among: &[usize],
+    ) -> Option<&str> {
+        for (code, code_system) in [(".1", ".3"), (".4", ".6")] {
+            let part = |text: &str| {
+                let relative = RelPath::parse(text).ok()?;
+                here.read(&[Term::Path(path.join(relative))]).text
+            };
+            let Some(code) = part(code) else { continue };
+            let named = part(code_system).or_else(|| here.read(system).text);
+            let id = self
+                .plan
+                .knowledge
+                .concept_of(&code, &named.unwrap_or_default(), among);
+            if let Some(key) = id.and_then(|id| self.plan.knowledge.concept(id)) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// `parts` joined by dots, and the keyed hash of `hashed`.
+    fn reference(
+        &self,
+        parts: &[Vec<Term>],
+        hashed: &[Vec<Term>],
+        here: &Here<'_>,
+    ) -> Option<Result<(Value, String), Bad>> {
+        let reads: Option<Vec<String>> = parts.iter().map(|terms| here.read(terms).text).collect();
+        let mut texts = reads?;
+        let first = parts.first()?;
+        let at = here.tell(first, here.read(first).place);
+        if !hashed.is_empty() {
+            let mut secret: Vec<String> = hashed
+                .iter()
+                .map(|terms| here.read(terms).text.unwrap_or_default())
+                .collect();
+            while secret.last().is_some_and(String::is_empty) {
+                secret.pop();
+            }
+            if secret.is_empty() {
+                return None;
+            }
+            let secret: Vec<&str> = secret.iter().map(String::as_str).collect();
+            texts.push(format!("h{}", (self.context.hash)(&secret)));
+        }
+        Some(Ok((json!(texts.join(".")), at)))
+    }
+
+    /// The end of something from its start and its length.
+    fn minutes_after(
+        &self,
+        after: &MinutesAfter,
+        here: &Here<'_>,
+        (valuer, rule, draft): (&Valuer, &Rule, &mut Draft),
+    ) -> Option<Result<(Value, String), Bad>> {
+        let start = here.read(&after.start);
+        let start_at = here.tell(&after.start, start.place);
+        let start = start.text?;
+        let amount = here.read(&after.amount);
+        let amount_at = here.tell(&after.amount, amount.place);
+        let amount = amount.text?;
+        let unit = here.read(&after.unit);
+        let unit_at = here.tell(&after.unit, unit.place);
+        let unit = match unit.text {
+            None => after.unit_missing,
+            Some(text) => match convert::unit(&text) {
+                Some(unit) => unit,
+                None => return Some(Err(Bad(unit_at))),
+            },
+        };
+        let Some(seconds) = convert::seconds(&amount, unit) else {
+            return Some(Err(Bad(amount_at)));
+        };
+        match convert::later(&start, seconds, self.context.zone) {
+            // A start that is known to the day has no end that could be told.
+            None => None,
+            Some(Converted::Bad) => Some(Err(Bad(start_at))),
+            Some(Converted::Done(value)) => Some(Ok((value, start_at))),
+            Some(Converted::Doubtful(value)) => {
+                draft.issue(
+                    (Code::BadValue, Severity::Warning),
+                    &start_at,
+                    rule,
+                    &valuer.line,
+                );
+                Some(Ok((value, start_at)))
+            }
+        }
+    }
+}
+
+/// Texts of several places, blanks left out.
+fn list(
+    items: &[Vec<Term>],
+    split: Option<&str>,
+    here: &Here<'_>,
+) -> Option<Result<(Value, String), Bad>> {
+    let mut texts = Vec::new();
+    let mut at = None;
+    for terms in items {
+        let read = here.read(terms);
+        let Some(text) = read.text else { continue };
+        at.get_or_insert_with(|| here.tell(terms, read.place));
+        match split {
+            None => texts.push(text),
+            Some(mark) => {
+                let parts = text
+                    .split(mark)
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty());
+                texts.extend(parts.map(str::to_owned));
+            }
+        }
+    }
+    at.filter(|_| !texts.is_empty())
+        .map(|at| Ok((json!(texts), at)))
+}
+
+impl Valuer {
+    fn found(&self, got: Got, origin: Origin, table_row: bool) -> Found {
+        let got = match (got, self.convert, self.shape) {
+            (Got::Value(Value::String(text)), Convert::AsIs, Shape::Texts) => {
+                Got::Value(json!([text]))
+            }
+            (got, _, _) => got,
+        };
+        Found {
+            got,
+            origin,
+            table_row,
+            line: self.line.clone(),
+        }
+    }
+
+    fn or_default(&self) -> Found {
+        match &self.default {
+            Some(value) => self.found(Got::Value(value.clone()), Origin::Default, false),
+            None => self.found(Got::Absent, Origin::Default, false),
+        }
+    }
+
+    fn bad(&self, at: &str, rule: &Rule, draft: &mut Draft) {
+        let severity = match self.on_bad {
+            OnBad::Hold => Severity::Error,
+            OnBad::Ignore => Severity::Warning,
+        };
+        draft.issue((Code::BadValue, severity), at, rule, &self.line);
+    }
+}

@@ -1,0 +1,348 @@
+//! Compiling conditions: `PID-7 valued and not ($trigger in ['S15', 'S16'])`.
+
+use super::super::plan::{Condition, Term, Test};
+use super::super::tree::Place;
+use super::Compiler;
+
+/// How deep parentheses and `not` may nest.
+const MAX_DEPTH: usize = 16;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    /// A path, a variable, a keyword or a name.
+    Word(String),
+    /// A text in quotes.
+    Text(String),
+    /// One of `( ) [ ] , | = !=`.
+    Mark(&'static str),
+}
+
+/// What was expected instead of what was found.
+struct Wrong {
+    expected: String,
+    found: String,
+}
+
+type Read<T> = Result<T, Wrong>;
+
+impl Compiler<'_, '_> {
+    /// Compiles a condition; `relative` allows paths that begin with a dot.
+    pub(super) fn condition(&mut self, text: &str, at: Place, relative: bool) -> Option<Condition> {
+        let tokens = match tokens(text) {
+            Ok(tokens) => tokens,
+            Err(wrong) => {
+                self.not_a_condition(text, at, wrong);
+                return None;
+            }
+        };
+        let mut parser = Parser {
+            compiler: self,
+            tokens,
+            next: 0,
+            at,
+            relative,
+            depth: 0,
+        };
+        let parsed = parser.whole();
+        match parsed {
+            Ok(condition) => Some(condition),
+            Err(wrong) => {
+                self.not_a_condition(text, at, wrong);
+                None
+            }
+        }
+    }
+
+    fn not_a_condition(&mut self, text: &str, at: Place, wrong: Wrong) {
+        let message = format!("`{text}` is not a condition");
+        self.problems
+            .report(at, message, wrong.expected, wrong.found);
+    }
+}
+
+fn tokens(text: &str) -> Read<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let token = match c {
+            ' ' | '\t' | '\n' | '\r' => continue,
+            '(' => Token::Mark("("),
+            ')' => Token::Mark(")"),
+            '[' => Token::Mark("["),
+            ']' => Token::Mark("]"),
+            ',' => Token::Mark(","),
+            '|' => Token::Mark("|"),
+            '=' => Token::Mark("="),
+            '!' if rest.next_if_eq(&'=').is_some() => Token::Mark("!="),
+            '\'' | '"' => {
+                let mut inner = String::new();
+                loop {
+                    match rest.next() {
+                        Some(end) if end == c => break,
+                        Some(other) => inner.push(other),
+                        None => {
+                            let found = "the end".to_owned();
+                            return Err(Wrong {
+                                expected: format!("a closing {c}"),
+                                found,
+                            });
+                        }
+                    }
+                }
+                Token::Text(inner)
+            }
+            c if c.is_ascii_alphanumeric() || matches!(c, '$' | '.' | '_') => {
+                Token::Word(word(c, &mut rest))
+            }
+            other => {
+                let expected = "a path, a text in quotes, or one of ( ) [ ] , | = !=".to_owned();
+                return Err(Wrong {
+                    expected,
+                    found: format!("`{other}`"),
+                });
+            }
+        };
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
+/// A word goes on through letters, digits, `-_.`, and the brackets of `PID-3[2]`.
+fn word(first: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
+    let mut word = String::from(first);
+    let mut open = false;
+    while let Some(c) = rest.next_if(|c| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_' | '.')
+            || (*c == '[' && !open)
+            || (*c == ']' && open)
+    }) {
+        match c {
+            '[' => open = true,
+            ']' => open = false,
+            _ => {}
+        }
+        word.push(c);
+    }
+    word
+}
+
+struct Parser<'p, 'c, 's> {
+    compiler: &'p mut Compiler<'c, 's>,
+    tokens: Vec<Token>,
+    next: usize,
+    at: Place,
+    relative: bool,
+    depth: usize,
+}
+
+impl Parser<'_, '_, '_> {
+    fn whole(&mut self) -> Read<Condition> {
+        let condition = self.any()?;
+        if self.peek().is_none() {
+            Ok(condition)
+        } else {
+            Err(self.wrong("`and`, `or` or the end"))
+        }
+    }
+
+    fn any(&mut self) -> Read<Condition> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let expected = format!("at most {MAX_DEPTH} levels of parentheses");
+            return Err(Wrong {
+                expected,
+                found: "more".to_owned(),
+            });
+        }
+        let mut list = vec![self.all()?];
+        while self.take_word("or") {
+            list.push(self.all()?);
+        }
+        self.depth -= 1;
+        Ok(if list.len() == 1 {
+            list.remove(0)
+        } else {
+            Condition::Any(list)
+        })
+    }
+
+    fn all(&mut self) -> Read<Condition> {
+        let mut list = vec![self.one()?];
+        while self.take_word("and") {
+            list.push(self.one()?);
+        }
+        Ok(if list.len() == 1 {
+            list.remove(0)
+        } else {
+            Condition::All(list)
+        })
+    }
+
+    fn one(&mut self) -> Read<Condition> {
+        let mut negated = false;
+        while self.take_word("not") {
+            negated = !negated;
+        }
+        let inner = if self.take_mark("(") {
+            let inner = self.any()?;
+            self.mark(")")?;
+            inner
+        } else {
+            self.test()?
+        };
+        Ok(if negated {
+            Condition::Not(Box::new(inner))
+        } else {
+            inner
+        })
+    }
+
+    fn test(&mut self) -> Read<Condition> {
+        let mut operand = self.word("a path, a $variable, `not` or (")?;
+        while self.take_mark("|") {
+            operand = format!("{operand} | {}", self.word("a path after |")?);
+        }
+        if operand.len() == 3 && operand.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return self.segment_test(operand);
+        }
+        let terms = self.compiler.terms(&operand, self.at, self.relative);
+        let (test, negated) = self.predicate(&terms)?;
+        let condition = Condition::Test(terms, test);
+        Ok(if negated {
+            Condition::Not(Box::new(condition))
+        } else {
+            condition
+        })
+    }
+
+    fn segment_test(&mut self, name: String) -> Read<Condition> {
+        self.compiler.segment(&name, self.at);
+        let negated = if self.take_word("present") || self.take_word("valued") {
+            false
+        } else if self.take_word("absent") {
+            true
+        } else {
+            return Err(self.wrong("`present` or `absent` after a segment"));
+        };
+        let present = Condition::Present(name);
+        Ok(if negated {
+            Condition::Not(Box::new(present))
+        } else {
+            present
+        })
+    }
+
+    fn predicate(&mut self, terms: &[Term]) -> Read<(Test, bool)> {
+        for (word, test) in [
+            ("valued", Test::Valued),
+            ("absent", Test::Absent),
+            ("null", Test::Null),
+        ] {
+            if self.take_word(word) {
+                return Ok((test, false));
+            }
+        }
+        if self.take_mark("=") {
+            return Ok((Test::In(vec![self.text()?]), false));
+        }
+        if self.take_mark("!=") {
+            return Ok((Test::In(vec![self.text()?]), true));
+        }
+        let negated = self.take_word("not");
+        if !self.take_word("in") {
+            let expected = "`valued`, `absent`, `null`, `= '…'`, `!= '…'`, `in […]`, \
+                            `in table NAME` or `in concept NAME`";
+            return Err(self.wrong(expected));
+        }
+        if self.take_word("table") {
+            let name = self.word("a table's name")?;
+            let known = self.compiler.table_id(&name, self.at);
+            return Ok((known.map_or(Test::Absent, Test::InTable), negated));
+        }
+        if self.take_word("concept") {
+            let name = self.word("a concept's name")?;
+            let known = self.compiler.concept_id(&name, self.at);
+            if terms.iter().any(|term| matches!(term, Term::Relative(_))) {
+                return Err(Wrong {
+                    expected: "a path with a segment before `in concept`".to_owned(),
+                    found: "a relative path".to_owned(),
+                });
+            }
+            return Ok((known.map_or(Test::Absent, Test::InConcept), negated));
+        }
+        Ok((Test::In(self.texts()?), negated))
+    }
+
+    fn texts(&mut self) -> Read<Vec<String>> {
+        self.mark("[")?;
+        let mut list = vec![self.text()?];
+        while self.take_mark(",") {
+            if self.peek() == Some(&Token::Mark("]")) {
+                break;
+            }
+            list.push(self.text()?);
+        }
+        self.mark("]")?;
+        Ok(list)
+    }
+
+    fn text(&mut self) -> Read<String> {
+        match self.peek() {
+            Some(Token::Text(text)) => {
+                let text = text.clone();
+                self.next += 1;
+                Ok(text)
+            }
+            _ => Err(self.wrong("a text in quotes")),
+        }
+    }
+
+    fn word(&mut self, expected: &str) -> Read<String> {
+        match self.peek() {
+            Some(Token::Word(word)) => {
+                let word = word.clone();
+                self.next += 1;
+                Ok(word)
+            }
+            _ => Err(self.wrong(expected)),
+        }
+    }
+
+    fn take_word(&mut self, wanted: &str) -> bool {
+        let there = matches!(self.peek(), Some(Token::Word(word)) if word == wanted);
+        self.next += usize::from(there);
+        there
+    }
+
+    fn take_mark(&mut self, wanted: &str) -> bool {
+        let there = matches!(self.peek(), Some(Token::Mark(mark)) if *mark == wanted);
+        self.next += usize::from(there);
+        there
+    }
+
+    fn mark(&mut self, wanted: &str) -> Read<()> {
+        if self.take_mark(wanted) {
+            Ok(())
+        } else {
+            Err(self.wrong(&format!("`{wanted}`")))
+        }
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.next)
+    }
+
+    fn wrong(&self, expected: &str) -> Wrong {
+        let found = match self.peek() {
+            None => "the end".to_owned(),
+            Some(Token::Word(word)) => format!("`{word}`"),
+            Some(Token::Text(text)) => format!("'{text}'"),
+            Some(Token::Mark(mark)) => format!("`{mark}`"),
+        };
+        Wrong {
+            expected: expected.to_owned(),
+            found,
+        }
+    }
+}

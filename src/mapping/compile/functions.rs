@@ -1,0 +1,113 @@
+//! Compiling the functions that take more than one place.
+
+use super::super::plan::{MinutesAfter, Source, Term, Unit};
+use super::super::tree::{Place, Table};
+use super::Compiler;
+use super::valuer::Target;
+
+const UNITS: &[(&str, Unit)] = &[
+    ("s", Unit::Seconds),
+    ("min", Unit::Minutes),
+    ("h", Unit::Hours),
+    ("d", Unit::Days),
+];
+const MINUTES_AFTER: &[&str] = &["fn", "start", "amount", "unit", "on_bad"];
+const REFERENCE: &[&str] = &["fn", "parts", "hashed"];
+const CONCEPT: &[&str] = &["fn", "from", "system", "concepts"];
+
+impl Compiler<'_, '_> {
+    /// An end from a start and a length.
+    pub(super) fn minutes_after(
+        &mut self,
+        table: &Table,
+        at: Place,
+        to: &Target<'_>,
+    ) -> Option<(Source, Place)> {
+        self.only(table, MINUTES_AFTER, to);
+        let start = self.needed_terms(table, at, "start", to)?;
+        let amount = self.needed_terms(table, at, "amount", to)?;
+        let unit_at = table.get("unit").map_or(at, |node| node.at);
+        let Some(unit) = self.problems.table(table, "unit") else {
+            let expected = "`unit = { from = \"SCH-10.1\", missing = \"min\" }`";
+            self.problems
+                .report(unit_at, "the unit must be stated", expected, "none");
+            return None;
+        };
+        self.problems.known_keys(unit, &["from", "missing"]);
+        let terms = match self.problems.text_entry(unit, "from") {
+            Some((text, at)) => self.terms(text, at, to.relative),
+            None => Vec::new(),
+        };
+        self.problems.needed_text(unit, unit_at, "missing");
+        let unit_missing = self.problems.word(unit, "missing", UNITS)?;
+        let after = MinutesAfter {
+            start,
+            amount,
+            unit: terms,
+            unit_missing,
+        };
+        let deciding = table.entry("start").map_or(at, |entry| entry.at);
+        Some((Source::MinutesAfter(Box::new(after)), deciding))
+    }
+
+    fn needed_terms(
+        &mut self,
+        table: &Table,
+        at: Place,
+        key: &str,
+        to: &Target<'_>,
+    ) -> Option<Vec<Term>> {
+        self.problems.needed_text(table, at, key)?;
+        let (text, at) = self.problems.text_entry(table, key)?;
+        Some(self.terms(text, at, to.relative))
+    }
+
+    /// A reference without any code.
+    pub(super) fn reference(
+        &mut self,
+        table: &Table,
+        at: Place,
+        to: &Target<'_>,
+    ) -> Option<(Source, Place)> {
+        self.only(table, REFERENCE, to);
+        let parts = self.items(table, "parts", to);
+        let hashed = self.items(table, "hashed", to);
+        if parts.is_empty() {
+            let message = "a reference needs something that is no code";
+            self.problems
+                .report(at, message, "`parts = [\"OBR-3.1\"]`", "none");
+        }
+        let deciding = table.entry("parts").map_or(at, |entry| entry.at);
+        Some((Source::Reference { parts, hashed }, deciding))
+    }
+
+    /// A concept that a coded field belongs to.
+    pub(super) fn concept(
+        &mut self,
+        table: &Table,
+        at: Place,
+        to: &Target<'_>,
+    ) -> Option<(Source, Place)> {
+        self.only(table, CONCEPT, to);
+        let terms = self.needed_terms(table, at, "from", to)?;
+        let entry_at = table.entry("from").map_or(at, |entry| entry.at);
+        let coded = self.coded(&terms, entry_at);
+        let system = match self.problems.text_entry(table, "system") {
+            Some((text, at)) => self.terms(text, at, to.relative),
+            None => Vec::new(),
+        };
+        let names = self.problems.texts(table, "concepts");
+        let among = names
+            .into_iter()
+            .filter_map(|(name, at)| self.concept_id(name, at))
+            .collect();
+        Some((
+            Source::Concept {
+                coded,
+                system,
+                among,
+            },
+            entry_at,
+        ))
+    }
+}

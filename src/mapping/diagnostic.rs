@@ -1,0 +1,222 @@
+//! What is wrong with a mapping file: place, expected, found, and what was probably meant.
+
+use std::fmt;
+
+use super::tree::{Place, Sources};
+
+/// One problem of a file, shown as compilers show theirs.
+///
+/// Files are written by engineers and hold no messages, so a diagnostic may quote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The file, relative to the folder of the mappings.
+    pub file: String,
+    /// Counted from 1; 0 when it is about the file as a whole.
+    pub line: u32,
+    /// Counted from 1, in characters.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What would have been right.
+    pub expected: String,
+    /// What was there.
+    pub found: String,
+    /// What was probably meant, or what to do.
+    pub hint: Option<String>,
+    /// The line itself and how many characters of it are meant.
+    excerpt: Option<(String, usize)>,
+}
+
+impl Diagnostic {
+    /// A problem of a whole file.
+    pub(super) fn of_file(file: &str, message: &str, expected: &str, found: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message: message.to_owned(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+            hint: None,
+            excerpt: None,
+        }
+    }
+
+    /// The same with a hint.
+    pub(super) fn hint(&mut self, hint: impl Into<String>) {
+        self.hint = Some(hint.into());
+    }
+
+    /// The same with "did you mean", where one of `known` is close to `found`.
+    pub(super) fn did_you_mean<'k>(&mut self, found: &str, known: impl Iterator<Item = &'k str>) {
+        if let Some(close) = closest(found, known) {
+            self.hint = Some(format!("did you mean `{close}`?"));
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.message)?;
+        if self.line == 0 {
+            writeln!(f, " --> {}", self.file)?;
+        } else {
+            writeln!(f, " --> {}:{}:{}", self.file, self.line, self.column)?;
+        }
+        if let Some((line, width)) = &self.excerpt {
+            let number = self.line.to_string();
+            let gutter = number.len();
+            let indent = usize::try_from(self.column.saturating_sub(1)).unwrap_or_default();
+            writeln!(f, "{:gutter$} |", "")?;
+            writeln!(f, "{number} | {line}")?;
+            writeln!(
+                f,
+                "{:gutter$} | {:indent$}{}",
+                "",
+                "",
+                "^".repeat((*width).max(1))
+            )?;
+        }
+        writeln!(f, "  = expected: {}", self.expected)?;
+        write!(f, "  = found: {}", self.found)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  = help: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects the problems of all files, so that they are told all at once.
+pub(super) struct Problems<'s> {
+    sources: &'s Sources,
+    list: Vec<Diagnostic>,
+}
+
+impl<'s> Problems<'s> {
+    pub(super) const fn new(sources: &'s Sources) -> Self {
+        Self {
+            sources,
+            list: Vec::new(),
+        }
+    }
+
+    /// The files that the places are in.
+    pub(super) const fn sources(&self) -> &'s Sources {
+        self.sources
+    }
+
+    /// Notes a problem; the answer can be given a hint.
+    pub(super) fn report(
+        &mut self,
+        at: Place,
+        message: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let spot = self.sources.spot(at);
+        let diagnostic = Diagnostic {
+            file: self.sources.name(at).to_owned(),
+            line: spot.line,
+            column: spot.column,
+            message: message.into(),
+            expected: expected.into(),
+            found: found.into(),
+            hint: None,
+            excerpt: Some((spot.text, spot.width)),
+        };
+        self.push(diagnostic)
+    }
+
+    /// Notes a problem that is already told.
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        self.list.push(diagnostic);
+        let last = self.list.len() - 1;
+        #[expect(clippy::indexing_slicing, reason = "pushed on the line above")]
+        &mut self.list[last]
+    }
+
+    /// Every problem once, in the order of the files and lines. A fragment is compiled with each
+    /// pack that uses it, so the same problem can have been met several times.
+    pub(super) fn into_list(self) -> Vec<Diagnostic> {
+        let mut list = self.list;
+        list.sort_by(|a, b| {
+            (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
+        });
+        list.dedup();
+        list
+    }
+}
+
+/// The known word that differs least, if it differs little.
+pub(super) fn closest<'k>(found: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let found = found.to_lowercase();
+    let allowed = (found.chars().count() / 3).clamp(1, 3);
+    let letters = |word: &str| {
+        let mut letters: Vec<char> = word.to_lowercase().chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    // Of two words as close, the one with the same letters: a swap is the commonest slip.
+    known
+        .map(|word| {
+            let rank = (
+                distance(&found, &word.to_lowercase()),
+                letters(word) != letters(&found),
+            );
+            (rank, word)
+        })
+        .filter(|((distance, _), _)| *distance <= allowed)
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, word)| word)
+}
+
+/// How many letters must be changed, added, removed or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    // Longer words are never meant, and a bound keeps hostile files cheap.
+    if a.len() > 64 || b.len() > 64 {
+        return usize::MAX;
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    let at = |rows: &[Vec<usize>], i: usize, j: usize| {
+        rows.get(i)
+            .and_then(|row| row.get(j))
+            .copied()
+            .unwrap_or(usize::MAX - 1)
+    };
+    for (i, x) in a.iter().enumerate() {
+        rows.push(vec![i + 1]);
+        for (j, y) in b.iter().enumerate() {
+            let changed = at(&rows, i, j) + usize::from(x != y);
+            let mut best = changed
+                .min(at(&rows, i, j + 1) + 1)
+                .min(at(&rows, i + 1, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(at(&rows, i - 1, j - 1) + 1);
+            }
+            rows.last_mut().into_iter().for_each(|row| row.push(best));
+        }
+    }
+    at(&rows, a.len(), b.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_word_is_offered_and_a_far_one_is_not() {
+        let known = ["table", "unmapped", "required"];
+        assert_eq!(closest("tabel", known.into_iter()), Some("table"));
+        assert_eq!(closest("unmaped", known.into_iter()), Some("unmapped"));
+        assert_eq!(closest("whatever", known.into_iter()), None);
+    }
+
+    #[test]
+    fn the_distance_counts_edits() {
+        assert_eq!(distance("PID", "PDI"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,69 @@
+//! The base mappings, compiled into the program so that it needs no files beside it.
+
+use super::load::Files;
+
+macro_rules! file {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../mappings/", $name)))
+    };
+}
+
+/// Mappings, tables, concepts and layers by their names below `mappings/`. Kept by hand; a test
+/// compares the list with the disk.
+const FILES: &[(&str, &str)] = &[
+    file!("concepts/diabetes.toml"),
+    file!("concepts/hba1c-result.toml"),
+    file!("concepts/referral-order.toml"),
+    file!("concepts/report.toml"),
+    file!("hl7v2/adt.toml"),
+    file!("hl7v2/fragments/dg1.toml"),
+    file!("hl7v2/fragments/pid.toml"),
+    file!("hl7v2/merge.toml"),
+    file!("hl7v2/orders.toml"),
+    file!("hl7v2/people.toml"),
+    file!("hl7v2/referral.toml"),
+    file!("hl7v2/results.toml"),
+    file!("hl7v2/siu.toml"),
+    file!("tables/code_systems.toml"),
+    file!("tables/language.toml"),
+    file!("tables/orders.toml"),
+    file!("tables/person.toml"),
+    file!("tables/scheduling.toml"),
+];
+
+/// The files as a bundle reads them.
+pub(super) fn files() -> Files {
+    Files::of(FILES)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_on_disk_is_part_of_the_program() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+        let disk = Files::read(&dir).map_err(|list| list.len()).unwrap();
+        let folders = ["hl7v2/", "tables/", "concepts/", "overlays/"];
+        let wanted = disk.iter().filter(|(name, _)| {
+            folders.iter().any(|folder| name.starts_with(folder)) && !name.contains(".examples/")
+        });
+        let known: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        let missing: Vec<&str> = wanted
+            .map(|(name, _)| name)
+            .filter(|name| !known.contains(name))
+            .collect();
+        assert!(missing.is_empty(), "add to embedded::FILES: {missing:?}");
+    }
+
+    #[test]
+    fn the_embedded_mappings_compile() {
+        let bundle = crate::mapping::Bundle::embedded(&[]);
+        if let Err(list) = bundle {
+            let told: Vec<String> = list.iter().map(ToString::to_string).collect();
+            panic!("{}", told.join("\n\n"));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The answers of the CRM: a task completed, a person who opted out; each takes effect once.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Error;
+use super::events::{self, OptOutScope, TaskEvent, TaskEventKind};
+use super::rabbit::TaskEvents;
+use crate::care;
+use crate::clock;
+use crate::consent::Channel;
+use crate::store::{AuditEntry, NewOptOut, Store, TaskEventEffect, TenantId};
+
+/// Takes task events into the store.
+#[derive(Clone)]
+pub struct Answers {
+    store: Store,
+    tenant: TenantId,
+}
+
+impl Answers {
+    /// The answers to one tenant's tasks.
+    pub const fn new(store: Store, tenant: TenantId) -> Self {
+        Self { store, tenant }
+    }
+
+    /// Consumes the tenant's queue until told to stop. An event is acknowledged after its effect is
+    /// committed, and goes to the dead letters when it cannot be read.
+    pub async fn run(self, mut queue: TaskEvents, stop: CancellationToken) {
+        loop {
+            let received = tokio::select! {
+                () = stop.cancelled() => return,
+                received = queue.recv() => received,
+            };
+            let answered = match events::parse(&received.body) {
+                Err(error) => {
+                    tracing::warn!(%error, "a task event cannot be read and goes to the dead letters");
+                    received.reject().await
+                }
+                Ok(event) => match self.apply(&event).await {
+                    Ok(_effect) => received.ack().await,
+                    Err(error) => {
+                        tracing::warn!(%error, "a task event waits");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        received.give_back().await
+                    }
+                },
+            };
+            if let Err(error) = answered {
+                tracing::debug!(%error, "the event comes again and is dropped as a repeat");
+            }
+        }
+    }
+
+    /// Applies one event in one transaction; an opt-out passes the gate first.
+    ///
+    /// # Errors
+    /// When the store is away; nothing happened then.
+    pub async fn apply(&self, event: &TaskEvent) -> Result<TaskEventEffect, Error> {
+        let mut tx = self.store.read(self.tenant).await?;
+        let task = tx.task_state(event.task).await?;
+        let contact = tx.task_contact(event.task).await?;
+        let Some((person, _)) = task else {
+            return Ok(TaskEventEffect::UnknownTask);
+        };
+        let (index, channel) = contact.unwrap_or((None, None));
+        let mut people = vec![tx.survivor(person).await?];
+        if let (
+            TaskEventKind::OptedOut {
+                scope: OptOutScope::ContactPoint,
+            },
+            Some(index),
+        ) = (event.kind, &index)
+        {
+            for sharing in tx.people_sharing(index).await? {
+                let survivor = tx.survivor(sharing).await?;
+                if !people.contains(&survivor) {
+                    people.push(survivor);
+                }
+            }
+        }
+        drop(tx);
+        match event.kind {
+            TaskEventKind::Completed => self.commit(event, person, None, &[]).await,
+            TaskEventKind::OptedOut { scope } => {
+                let opt_out = NewOptOut {
+                    value_index: index.filter(|_| scope == OptOutScope::ContactPoint),
+                    channel: channel
+                        .filter(|_| scope == OptOutScope::Channel)
+                        .and_then(|name| Channel::from_name(&name)),
+                    at: event.at,
+                    origin: "crm",
+                };
+                self.commit(event, person, Some(opt_out), &people).await
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        event: &TaskEvent,
+        person: Uuid,
+        opt_out: Option<NewOptOut>,
+        people: &[Uuid],
+    ) -> Result<TaskEventEffect, Error> {
+        let mut gates = Vec::new();
+        for person in people {
+            gates.push(self.store.close_gate(self.tenant, *person).await?);
+        }
+        let now = clock::now();
+        let mut tx = self.store.write(self.tenant).await?;
+        tx.lock_person(person).await?;
+        let (kind, happened) = match event.kind {
+            TaskEventKind::Completed => ("completed", care::TaskEvent::CompletedByCrm),
+            TaskEventKind::OptedOut { .. } => ("opted-out", care::TaskEvent::OptedOut),
+        };
+        let state = tx
+            .task_state(event.task)
+            .await?
+            .and_then(|(_, state)| state.after(happened));
+        let fresh = tx
+            .record_task_event(
+                (&event.id, event.task, kind),
+                state.is_some(),
+                (event.at, now),
+            )
+            .await?;
+        if fresh {
+            if let Some(state) = state {
+                tx.set_task_state(event.task, state, now).await?;
+            }
+            if let Some(opt_out) = &opt_out {
+                tx.record_opt_out(person, opt_out).await?;
+            }
+            for person in people {
+                tx.ask_again(*person, now).await?;
+            }
+            tx.audit(&AuditEntry {
+                at: now,
+                actor: "crm".to_owned(),
+                action: if opt_out.is_some() {
+                    "person.opt-out"
+                } else {
+                    "task.complete"
+                },
+                outcome: "done",
+                purpose: None,
+                entity: ("task", Some(event.task)),
+                message: None,
+                detail: None,
+            })
+            .await?;
+        }
+        for gate in gates {
+            tx.open_gate(gate).await?;
+        }
+        tx.commit().await?;
+        Ok(match (fresh, state) {
+            (false, _) => TaskEventEffect::Repeated,
+            (true, Some(_)) => TaskEventEffect::Applied,
+            (true, None) => TaskEventEffect::Recorded,
+        })
+    }
+}

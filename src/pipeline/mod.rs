@@ -1,0 +1,24 @@
+//! Stations 2 to 4: a stored message becomes people, pointers, findings and queued tasks in one
+//! transaction, or it stays what it was.
+
+mod findings;
+mod gate;
+mod plan;
+mod process;
+mod subject;
+mod sweep;
+mod translate;
+mod worker;
+
+pub use process::{Pipeline, Step};
+pub use sweep::Sweep;
+pub use worker::Worker;
+
+/// Why a step of the pipeline could not be finished. What is wrong with a *message* is never an
+/// error but its outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed; the messages are untouched and are tried again.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+}

@@ -1,0 +1,236 @@
+//! What one message implies for one person: rows to write, computed in memory.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::findings;
+use super::subject::{Resolved, Subject};
+use crate::care::Touched;
+use crate::crm::{Assertion, Change, Contact, ContactSystem, Origin, Payload, View};
+use crate::site::Site;
+use crate::store::{AuditEntry, ContactRow, Effects, Record, TenantKeys};
+
+/// Where and when a message speaks.
+#[derive(Clone, Copy)]
+pub(super) struct Cause<'a> {
+    /// The message, or `None` for the calendar.
+    pub(super) message: Option<Uuid>,
+    /// The label of its source.
+    pub(super) label: &'a str,
+    /// Its event time.
+    pub(super) event_time: Timestamp,
+    /// The instant of the decision.
+    pub(super) now: Timestamp,
+    /// Tasks that pilot mode may still release today.
+    pub(super) pilot_left: u32,
+}
+
+/// Everything that planning looks at besides the record.
+#[derive(Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub(super) site: &'a Site,
+    pub(super) keys: &'a TenantKeys,
+    pub(super) cause: Cause<'a>,
+}
+
+impl Desk<'_> {
+    /// The rows that `subject` implies for the person it was resolved to, and whether they must
+    /// pass the gate: death, merges and new restrictions may cut off what is being published.
+    pub(super) fn plan(&self, subject: &Subject, resolved: Resolved) -> (Effects, bool) {
+        let mut record = resolved.record;
+        let rank = &self.site.config.source_rank;
+        let before = View::of(&record.assertions, rank);
+        let mut effects = Effects {
+            members: record.members.clone(),
+            ..Effects::default()
+        };
+        self.learn(&resolved.identifiers, &record, &mut effects);
+        let touched = self.assert(subject, &mut record, &mut effects);
+        let after = View::of(&record.assertions, rank);
+        self.contacts(&after, &mut record, &mut effects);
+        for retired in &resolved.retired {
+            effects.links.push((*retired, record.person));
+            effects
+                .audit
+                .push(self.entry("person.merge", ("person", Some(*retired))));
+        }
+        let gated = !resolved.retired.is_empty()
+            || (after.demographics.deceased && !before.demographics.deceased)
+            || after.demographics.restrictions.len() > before.demographics.restrictions.len();
+        if !resolved.retired.is_empty() || !self.site.rules.touched_by(&touched).is_empty() {
+            findings::reconcile(self, &mut record, &after, &mut effects);
+        }
+        effects
+            .audit
+            .push(self.entry("message.apply", ("person", Some(record.person))));
+        (effects, gated)
+    }
+
+    /// What the calendar implies for a person about whom nothing was said.
+    pub(super) fn look_again(&self, mut record: Record) -> Effects {
+        let view = View::of(&record.assertions, &self.site.config.source_rank);
+        let mut effects = Effects {
+            members: record.members.clone(),
+            ..Effects::default()
+        };
+        findings::reconcile(self, &mut record, &view, &mut effects);
+        effects
+    }
+
+    pub(super) fn entry(
+        &self,
+        action: &'static str,
+        entity: (&'static str, Option<Uuid>),
+    ) -> AuditEntry {
+        AuditEntry {
+            at: self.cause.now,
+            actor: "pipeline".to_owned(),
+            action,
+            outcome: "done",
+            purpose: None,
+            entity,
+            message: self.cause.message,
+            detail: None,
+        }
+    }
+
+    fn learn(
+        &self,
+        identifiers: &[crate::crm::Identifier],
+        record: &Record,
+        effects: &mut Effects,
+    ) {
+        for identifier in identifiers {
+            let source = self.cause.label.to_owned();
+            effects
+                .identifiers
+                .push((record.person, identifier.clone(), source));
+        }
+    }
+
+    /// Asserts every change on top of what is known, and finds what a replay no longer says.
+    fn assert(&self, subject: &Subject, record: &mut Record, effects: &mut Effects) -> Touched {
+        let Some(message) = self.cause.message else {
+            return Touched::default();
+        };
+        let origin = Origin {
+            person: record.person,
+            source: self.cause.label,
+            event_time: self.cause.event_time,
+            message,
+        };
+        let mut touched = Touched::default();
+        let mut said: Vec<Assertion> = Vec::new();
+        let person = Change::Patient(subject.patient.clone());
+        for change in std::iter::once(&person).chain(&subject.changes) {
+            for assertion in origin.assert(change, &record.assertions) {
+                touch(&mut touched, &assertion, &record.assertions);
+                record.assertions.retain(|old| !same_row(old, &assertion));
+                record.assertions.push(assertion.clone());
+                said.retain(|old| !same_row(old, &assertion));
+                said.push(assertion);
+            }
+        }
+        let silent: Vec<Assertion> = record
+            .assertions
+            .iter()
+            .filter(|old| old.message == message && !said.iter().any(|new| same_row(old, new)))
+            .cloned()
+            .collect();
+        for assertion in silent {
+            touch(&mut touched, &assertion, &[]);
+            record.assertions.retain(|old| !same_row(old, &assertion));
+            effects.retracted.push(assertion);
+        }
+        effects.assertions = said;
+        touched
+    }
+
+    /// Keeps the contact points in step with the view; a point keeps its id for as long as its
+    /// value is known.
+    fn contacts(&self, view: &View, record: &mut Record, effects: &mut Effects) {
+        let mut current: Vec<Vec<u8>> = Vec::new();
+        for (rank, contact) in (0_i64..).zip(&view.demographics.contacts) {
+            let Some(normal) = normalise(contact) else {
+                continue;
+            };
+            let index = self
+                .keys
+                .index
+                .index("contact_point", &[contact.system.name(), &normal]);
+            if current.contains(&index) {
+                continue;
+            }
+            let known = record.contacts.iter().find(|row| row.value_index == index);
+            let row = ContactRow {
+                id: known.map_or_else(Uuid::now_v7, |row| row.id),
+                person: known.map_or(record.person, |row| row.person),
+                value_index: index.clone(),
+                rank,
+                ended_at: None,
+                contact: contact.clone(),
+            };
+            let same = known.is_some_and(|old| {
+                old.rank == rank && old.ended_at.is_none() && old.contact == row.contact
+            });
+            if !same {
+                effects.contacts.push(row);
+            }
+            current.push(index);
+        }
+        for row in &record.contacts {
+            if row.ended_at.is_none() && !current.contains(&row.value_index) {
+                effects.contacts.push(ContactRow {
+                    ended_at: Some(self.cause.now),
+                    ..row.clone()
+                });
+            }
+        }
+        for row in &effects.contacts {
+            record.contacts.retain(|old| old.id != row.id);
+            record.contacts.push(row.clone());
+        }
+    }
+}
+
+fn same_row(a: &Assertion, b: &Assertion) -> bool {
+    a.person == b.person && a.group == b.group && a.source == b.source && a.key == b.key
+}
+
+fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Assertion]) {
+    let unchanged = known
+        .iter()
+        .any(|old| same_row(old, assertion) && old.payload == assertion.payload);
+    if unchanged {
+        return;
+    }
+    match &assertion.payload {
+        Payload::Appointment(_) => touched.appointments = true,
+        Payload::Request(_) => touched.requests = true,
+        Payload::Pointer(pointer) => {
+            touched.concepts.insert(pointer.concept.clone());
+        }
+        _ => touched.person = true,
+    }
+}
+
+/// Two spellings of one number are one contact point: digits only for telephones, small letters
+/// for addresses. `None` for what cannot be a contact.
+fn normalise(contact: &Contact) -> Option<String> {
+    let text = match contact.system {
+        ContactSystem::Phone | ContactSystem::Fax | ContactSystem::Pager => contact
+            .value
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>(),
+        ContactSystem::Email | ContactSystem::Url | ContactSystem::Other => {
+            contact.value.trim().to_lowercase()
+        }
+    };
+    // Ten digits with a leading 1 and without it are one number in the North American plan.
+    let text = match text.strip_prefix('1') {
+        Some(rest) if rest.len() == 10 => rest.to_owned(),
+        _ => text,
+    };
+    (!text.is_empty()).then_some(text)
+}

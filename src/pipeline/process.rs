@@ -1,0 +1,328 @@
+//! The middle of the hub on one page: stored messages become everything they imply, or stay.
+//!
+//! Reading, mapping and deciding happen outside the write transaction, so that intake can write
+//! meanwhile. What the messages of a batch imply is then written in one transaction that holds
+//! whole messages only; it re-checks the versions of all people that were read. When it fails, each
+//! message is done again by itself, so that one message's trouble is not its neighbours'.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::Error;
+use super::gate::Gates;
+use super::plan::{Cause, Desk};
+use super::subject::{self, Subject};
+use super::translate::{Translated, translate};
+use crate::clock;
+use crate::failure::Code;
+use crate::message::Outcome;
+use crate::site::{Feed, Site};
+use crate::store::{self, Claimed, Effects, Store, TenantId, Tx};
+
+/// Whether there was something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something was done; there may be more.
+    Worked,
+    /// There is nothing to do now.
+    Idle,
+}
+
+/// How often a claim may end without an outcome before a person must look.
+const ATTEMPTS: i64 = 3;
+/// How often a plan is made anew because somebody else changed the person.
+const REPLANS: usize = 5;
+
+/// The stations between inbox and outbox, for one tenant.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// The database.
+    pub store: Store,
+    /// The tenant.
+    pub site: Arc<Site>,
+    /// Told of each committed envelope, so that publishing need not wait for its next look.
+    pub queued: Arc<Notify>,
+}
+
+/// A message with what it says, before the people are looked up.
+struct Read {
+    claimed: Claimed,
+    content: Result<Vec<Subject>, Outcome>,
+}
+
+/// A message with everything it implies.
+struct Planned {
+    effects: Vec<Effects>,
+    outcome: Outcome,
+    gated: Vec<Uuid>,
+}
+
+impl Pipeline {
+    /// Processes claimed messages of one feed, in order.
+    ///
+    /// # Errors
+    /// When the store is away: what was not committed stays *waiting*.
+    pub async fn process(&self, feed: &Feed, claimed: Vec<Claimed>) -> Result<(), Error> {
+        let keys = self.store.read(self.site.tenant).await?.shared_keys();
+        let mut batch = Batch::default();
+        for claimed in claimed {
+            let read = read(feed, &keys, claimed);
+            if batch.overlaps(&read) {
+                self.flush(feed, &mut batch).await?;
+            }
+            let mut tx = self.store.read(self.site.tenant).await?;
+            let planned = self.plan(&mut tx, feed, &read).await?;
+            drop(tx);
+            if planned.gated.is_empty() {
+                batch.add(read, planned);
+            } else {
+                self.flush(feed, &mut batch).await?;
+                self.alone(feed, &read).await?;
+            }
+        }
+        self.flush(feed, &mut batch).await
+    }
+
+    /// Commits a batch; when that fails for a reason of one message, each goes by itself.
+    async fn flush(&self, feed: &Feed, batch: &mut Batch) -> Result<(), Error> {
+        let messages = std::mem::take(batch).messages;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        match self.commit(feed, &messages, None).await {
+            Ok(()) => Ok(()),
+            Err(store::Error::Temporary(error)) => Err(store::Error::Temporary(error).into()),
+            Err(_one_of_them) => {
+                for (read, _) in &messages {
+                    self.alone(feed, read).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        feed: &Feed,
+        messages: &[(Read, Planned)],
+        gates: Option<&Gates>,
+    ) -> Result<(), store::Error> {
+        let now = clock::now();
+        let mut tx = self.store.write(self.site.tenant).await?;
+        for (read, planned) in messages {
+            for effects in &planned.effects {
+                tx.apply(effects, now).await?;
+            }
+            let claim = (read.claimed.id, read.claimed.token);
+            tx.finish_message(claim, &planned.outcome, feed.bundle.digest(), now)
+                .await?;
+        }
+        if let Some(gates) = gates {
+            gates.open(&mut tx).await?;
+        }
+        tx.commit().await?;
+        if messages
+            .iter()
+            .flat_map(|(_, planned)| &planned.effects)
+            .any(Effects::has_envelopes)
+        {
+            self.queued.notify_one();
+        }
+        Ok(())
+    }
+
+    /// One message by itself, through the gate where it needs that, planned anew until it meets
+    /// nobody else's change.
+    async fn alone(&self, feed: &Feed, read: &Read) -> Result<(), Error> {
+        let mut gates = None;
+        for _ in 0..REPLANS {
+            let mut tx = self.store.read(self.site.tenant).await?;
+            let planned = self.plan(&mut tx, feed, read).await?;
+            drop(tx);
+            if gates.is_none() && !planned.gated.is_empty() {
+                gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
+                continue;
+            }
+            let one = Read {
+                claimed: shallow(&read.claimed),
+                content: Err(planned.outcome.clone()),
+            };
+            match self.commit(feed, &[(one, planned)], gates.as_ref()).await {
+                Ok(()) => return Ok(()),
+                Err(store::Error::ClaimLost) => return Ok(()),
+                Err(store::Error::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(store::Error::Conflict.into())
+    }
+
+    async fn plan(&self, tx: &mut Tx, feed: &Feed, read: &Read) -> Result<Planned, Error> {
+        let subjects = match &read.content {
+            Ok(subjects) => subjects,
+            Err(outcome) => return Ok(Planned::ended(outcome.clone())),
+        };
+        let now = clock::now();
+        let label = feed.label(&read.claimed.processing_id);
+        let desk = Desk {
+            site: &self.site,
+            keys: &tx.shared_keys(),
+            cause: Cause {
+                message: Some(read.claimed.id),
+                label: &label,
+                event_time: read.claimed.event_time.unwrap_or(read.claimed.received_at),
+                now,
+                pilot_left: self.pilot_left(now).await?,
+            },
+        };
+        let mut planned = Planned::ended(Outcome::Processed);
+        let mut seen: HashSet<Uuid> = HashSet::new();
+        for subject in subjects {
+            let resolved = match subject::find(tx, subject, (&self.site, &feed.trust), now).await? {
+                Ok(resolved) => resolved,
+                Err(outcome) => return Ok(Planned::ended(outcome)),
+            };
+            let people: Vec<Uuid> = resolved.record.members.iter().map(|m| m.person).collect();
+            if people.iter().any(|person| !seen.insert(*person)) {
+                // Two groups of one message about one person: the second is planned on top of the
+                // first only after that is written, so the message waits for a person.
+                return Ok(Planned::ended(subject::held(
+                    Code::IdentityAmbiguous,
+                    "PID: two groups of the message reach one person",
+                )));
+            }
+            let stored: Vec<Uuid> = resolved
+                .record
+                .members
+                .iter()
+                .filter(|member| member.version > 0)
+                .map(|member| member.person)
+                .collect();
+            let (mut effects, gated) = desk.plan(subject, resolved);
+            effects.bundle = feed.bundle.digest().to_owned();
+            planned.effects.push(effects);
+            if gated {
+                planned.gated.extend(stored);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// How many tasks pilot mode may still release today.
+    async fn pilot_left(&self, now: Timestamp) -> Result<u32, Error> {
+        pilot_left(&self.store, &self.site, now).await
+    }
+
+    /// The tenant that is processed.
+    pub fn tenant(&self) -> TenantId {
+        self.site.tenant
+    }
+}
+
+pub(super) async fn pilot_left(store: &Store, site: &Site, now: Timestamp) -> Result<u32, Error> {
+    let cap = site.config.pilot_daily_cap;
+    let anyone = site
+        .config
+        .rule_modes
+        .values()
+        .any(|mode| *mode == crate::config::Mode::Pilot);
+    let piloting = anyone
+        || site
+            .config
+            .sources
+            .iter()
+            .any(|source| source.mode == crate::config::Mode::Pilot)
+        || site
+            .config
+            .locations
+            .iter()
+            .any(|place| place.mode == crate::config::Mode::Pilot);
+    if cap == 0 || !piloting {
+        return Ok(0);
+    }
+    let day = now.to_zoned(site.config.zone.clone()).start_of_day();
+    let since = day.map_or(now, |day| day.timestamp());
+    Ok(cap.saturating_sub(store.pilot_released(site.tenant, since).await?))
+}
+
+impl Planned {
+    const fn ended(outcome: Outcome) -> Self {
+        Self {
+            effects: Vec::new(),
+            outcome,
+            gated: Vec::new(),
+        }
+    }
+}
+
+/// The claim without the body, for a second try.
+fn shallow(claimed: &Claimed) -> Claimed {
+    Claimed {
+        id: claimed.id,
+        source: claimed.source.clone(),
+        message_type: claimed.message_type.clone(),
+        processing_id: claimed.processing_id.clone(),
+        event_time: claimed.event_time,
+        received_at: claimed.received_at,
+        attempts: claimed.attempts,
+        token: claimed.token,
+        body: Err(Code::BodyUnreadable),
+    }
+}
+
+fn read(feed: &Feed, keys: &store::TenantKeys, claimed: Claimed) -> Read {
+    let content = if claimed.attempts > ATTEMPTS {
+        Err(subject::held(
+            Code::AttemptsExhausted,
+            "three claims ended without an outcome",
+        ))
+    } else {
+        match &claimed.body {
+            Err(code) => Err(subject::held(*code, "the stored body")),
+            Ok(body) => match translate(body.open(), feed, keys) {
+                Translated::Changes(changes) => subject::group(changes),
+                Translated::Ended(outcome) => Err(outcome),
+            },
+        }
+    };
+    Read { claimed, content }
+}
+
+/// Messages that speak of different people and can be written together.
+#[derive(Default)]
+struct Batch {
+    messages: Vec<(Read, Planned)>,
+    people: HashSet<Uuid>,
+    identifiers: HashSet<String>,
+}
+
+impl Batch {
+    /// Whether a message may speak of somebody whom the batch already changes.
+    fn overlaps(&self, read: &Read) -> bool {
+        values(read).any(|value| self.identifiers.contains(value))
+    }
+
+    fn add(&mut self, read: Read, planned: Planned) {
+        self.identifiers
+            .extend(values(&read).map(ToOwned::to_owned));
+        self.people
+            .extend(planned.effects.iter().flat_map(Effects::people));
+        self.messages.push((read, planned));
+    }
+}
+
+fn values(read: &Read) -> impl Iterator<Item = &str> {
+    read.content.iter().flatten().flat_map(|subject| {
+        let retired = subject.merges.iter().flat_map(|merge| &merge.retired);
+        subject
+            .patient
+            .identifiers
+            .iter()
+            .chain(retired)
+            .map(|id| id.value.as_str())
+    })
+}

@@ -1,0 +1,68 @@
+//! Bytes to typed changes: charset, parse, mapping. Pure; a message that cannot be understood is an
+//! outcome, never an error.
+
+use crate::crm::Change;
+use crate::failure::Code;
+use crate::hl7::{CharsetError, Message, ReadError};
+use crate::mapping::{self, Context};
+use crate::message::Outcome;
+use crate::site::Feed;
+use crate::store::TenantKeys;
+
+/// What a message says, or why it says nothing.
+pub(super) enum Translated {
+    /// Typed changes; each group of them begins with its person.
+    Changes(Vec<Change>),
+    /// It ends here.
+    Ended(Outcome),
+}
+
+/// Reads the bytes of one message of a feed.
+pub(super) fn translate(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Translated {
+    let message = match Message::read(bytes, feed.charset) {
+        Ok(message) => message,
+        Err(error) => return Translated::Ended(unreadable(&error)),
+    };
+    let hash = |parts: &[&str]| keys.index.reference(parts);
+    let context = Context {
+        zone: &feed.source.zone,
+        hash: &hash,
+    };
+    let mapped = feed.bundle.apply(&message, message.header(), &context);
+    match mapped.outcome {
+        mapping::Outcome::Ignored { code, place } => {
+            Translated::Ended(Outcome::Ignored { code, place })
+        }
+        mapping::Outcome::Held { code, place } => Translated::Ended(Outcome::Held { code, place }),
+        mapping::Outcome::Mapped => typed(mapped.changes),
+    }
+}
+
+fn typed(changes: Vec<mapping::MappedChange>) -> Translated {
+    let mut read = Vec::with_capacity(changes.len());
+    for change in changes {
+        match Change::read(change.entity, change.values.into_inner()) {
+            Ok(change) => read.push(change),
+            Err(place) => {
+                return Translated::Ended(Outcome::Held {
+                    code: Code::BadValue,
+                    place,
+                });
+            }
+        }
+    }
+    Translated::Changes(read)
+}
+
+fn unreadable(error: &ReadError) -> Outcome {
+    let code = match error {
+        ReadError::Header(_) => Code::NoHeader,
+        ReadError::Charset(CharsetError::Unsupported { .. }) => Code::CharsetUnsupported,
+        ReadError::Charset(CharsetError::Undecodable { .. }) => Code::CharsetUndecodable,
+        ReadError::Parse(_) => Code::Unparseable,
+    };
+    Outcome::Held {
+        code,
+        place: error.to_string(),
+    }
+}

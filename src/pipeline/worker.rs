@@ -1,0 +1,95 @@
+//! Holds the lease of a source and processes its messages in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use super::process::{Pipeline, Step};
+use crate::clock;
+use crate::config::Pace;
+use crate::store::{Claimed, Lease};
+
+/// One source's worker.
+pub struct Worker {
+    pipeline: Pipeline,
+    source: String,
+    pace: Pace,
+    lease: Lease,
+}
+
+impl Worker {
+    /// A worker of `source`.
+    pub fn new(pipeline: Pipeline, source: &str, pace: Pace) -> Self {
+        let lease = Lease::new(format!("source:{source}"));
+        Self {
+            pipeline,
+            source: source.to_owned(),
+            pace,
+            lease,
+        }
+    }
+
+    /// Works until told to stop; `arrived` wakes it. The wake-up is armed before looking, so that
+    /// a message that comes in between is not slept over.
+    pub async fn run(self, arrived: Arc<Notify>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let wake = arrived.notified();
+            let pause = match self.run_once().await {
+                Ok(Step::Worked) => continue,
+                Ok(Step::Idle) => self.pace.idle,
+                Err(error) => {
+                    tracing::warn!(source = %self.source, %error, "processing pauses");
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = wake => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        let tenant = self.pipeline.tenant();
+        if let Err(error) = self.pipeline.store.let_go(tenant, &self.lease).await {
+            tracing::debug!(source = %self.source, %error, "the lease ends by itself");
+        }
+    }
+
+    /// Claims and processes one batch.
+    ///
+    /// # Errors
+    /// When the store is away; the messages stay *waiting*.
+    pub async fn run_once(&self) -> Result<Step, Error> {
+        let tenant = self.pipeline.tenant();
+        let Some(feed) = self.pipeline.site.feeds.get(&self.source) else {
+            return Ok(Step::Idle);
+        };
+        let now = clock::now();
+        let lease =
+            SignedDuration::try_from(self.pace.lease).unwrap_or(SignedDuration::from_secs(60));
+        let until = now + lease;
+        let store = &self.pipeline.store;
+        let claimed = store
+            .claim_messages(tenant, &self.source, self.pace.batch, (now, until))
+            .await?;
+        if claimed.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let ids: Vec<uuid::Uuid> = claimed.iter().map(|message| message.id).collect();
+        let token = claimed.first().map(|message: &Claimed| message.token);
+        match self.pipeline.process(feed, claimed).await {
+            Ok(()) => Ok(Step::Worked),
+            Err(error) => {
+                if let Some(token) = token
+                    && let Err(later) = store.release_messages(tenant, &ids, token).await
+                {
+                    tracing::debug!(error = %later, "the claims end by themselves");
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Writes effects: every row of one message, or none of them.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::dialect::{row, run};
+use super::effects::{DecisionRow, Effects, FindingRow, NewEnvelope, TaskRow, Withdrawal};
+use super::record::{AssertionCell, ContactRow, Member, assertion_row, mode_name};
+use super::{Error, Tx};
+use crate::crm::Assertion;
+use crate::vault::Place;
+
+impl Tx {
+    /// Writes everything. People are locked in sorted order and must still be in the version they
+    /// were read in.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when somebody changed a person in between: read and decide again.
+    pub async fn apply(&mut self, effects: &Effects, now: Timestamp) -> Result<(), Error> {
+        let mut members: Vec<&Member> = effects.members.iter().collect();
+        members.sort_by_key(|member| member.person);
+        for member in members {
+            self.take_person(member, now).await?;
+        }
+        for (person, identifier, source) in &effects.identifiers {
+            self.add_identifier(member_of(effects, *person)?, identifier, source, now)
+                .await?;
+        }
+        for assertion in &effects.retracted {
+            self.retract(assertion).await?;
+        }
+        for assertion in &effects.assertions {
+            let member = member_of(effects, assertion.person)?;
+            self.put_assertion(member, assertion, &effects.bundle)
+                .await?;
+        }
+        for contact in &effects.contacts {
+            self.put_contact(member_of(effects, contact.person)?, contact)
+                .await?;
+        }
+        for (retired, survivor) in &effects.links {
+            self.link(*retired, *survivor, now).await?;
+        }
+        self.apply_care(effects, now).await?;
+        for entry in &effects.audit {
+            self.audit(entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_care(&mut self, effects: &Effects, now: Timestamp) -> Result<(), Error> {
+        for finding in &effects.findings {
+            self.put_finding(member_of(effects, finding.person)?, finding)
+                .await?;
+        }
+        for task in &effects.tasks {
+            self.put_task(member_of(effects, task.person)?, task)
+                .await?;
+        }
+        for decision in &effects.decisions {
+            self.put_decision(decision).await?;
+        }
+        for envelope in &effects.envelopes {
+            self.put_envelope(envelope, now).await?;
+        }
+        for withdrawal in &effects.withdrawals {
+            self.withdraw(withdrawal, now).await?;
+        }
+        for (person, next) in &effects.next_checks {
+            run!(
+                self,
+                "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2",
+                *person,
+                next.map(Timestamp::as_microsecond)
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn take_person(&mut self, member: &Member, now: Timestamp) -> Result<(), Error> {
+        if member.version > 0 {
+            let touched = run!(
+                self,
+                "UPDATE person SET version = version + 1 WHERE tenant = $1 AND id = $2 AND version = $3",
+                member.person,
+                member.version
+            )?;
+            return if touched == 1 {
+                Ok(())
+            } else {
+                Err(Error::Conflict)
+            };
+        }
+        run!(
+            self,
+            "INSERT INTO person (tenant, id, created_at) VALUES ($1, $2, $3)",
+            member.person,
+            now.as_microsecond()
+        )?;
+        let place = Place {
+            tenant: self.tenant.0,
+            table: "person_key",
+            column: "wrapped",
+            row: member.person.as_bytes(),
+        };
+        let wrapped = member.key.wrap(&self.keys.tenant, &place)?;
+        run!(
+            self,
+            "INSERT INTO person_key (tenant, person, id, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)",
+            member.person,
+            i64::from(member.key.id().0),
+            wrapped.as_slice(),
+            now.as_microsecond()
+        )?;
+        Ok(())
+    }
+
+    /// An identifier belongs to whom it came to first; that another writer was faster is a conflict.
+    async fn add_identifier(
+        &mut self,
+        member: &Member,
+        identifier: &crate::crm::Identifier,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let index = self.identifier_index(identifier);
+        let cell = member.seal(&self.place("person_identifier", &index), identifier)?;
+        let touched = run!(
+            self,
+            "INSERT INTO person_identifier (tenant, value_index, person, cell, source, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (tenant, value_index) DO NOTHING",
+            index.as_slice(),
+            member.person,
+            cell.as_slice(),
+            source,
+            now.as_microsecond()
+        )?;
+        if touched == 1 {
+            return Ok(());
+        }
+        let owner = row!(
+            self,
+            (Uuid,),
+            "SELECT person FROM person_identifier WHERE tenant = $1 AND value_index = $2",
+            index.as_slice()
+        )?;
+        match owner {
+            Some((owner,))
+                if self.survivor(owner).await? == self.survivor(member.person).await? =>
+            {
+                Ok(())
+            }
+            _ => Err(Error::Conflict),
+        }
+    }
+
+    async fn put_assertion(
+        &mut self,
+        member: &Member,
+        assertion: &Assertion,
+        bundle: &str,
+    ) -> Result<(), Error> {
+        let group = assertion.group.name();
+        let index = self.keys.index.index("assertion", &[group, &assertion.key]);
+        let row = assertion_row(assertion.person, group, &assertion.source, &index);
+        let cell = AssertionCell {
+            key: assertion.key.clone(),
+            payload: assertion.payload.clone(),
+        };
+        let cell = member.seal(&self.place("assertion", &row), &cell)?;
+        run!(
+            self,
+            "INSERT INTO assertion (tenant, person, field_group, source, key_index, event_time, message, bundle, cell) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (tenant, person, field_group, source, key_index) DO UPDATE SET event_time = excluded.event_time, message = excluded.message, bundle = excluded.bundle, cell = excluded.cell",
+            assertion.person,
+            group,
+            assertion.source.as_str(),
+            index.as_slice(),
+            assertion.event_time.as_microsecond(),
+            assertion.message,
+            bundle,
+            cell.as_slice()
+        )?;
+        Ok(())
+    }
+
+    async fn retract(&mut self, assertion: &Assertion) -> Result<(), Error> {
+        let group = assertion.group.name();
+        let index = self.keys.index.index("assertion", &[group, &assertion.key]);
+        run!(
+            self,
+            "DELETE FROM assertion WHERE tenant = $1 AND person = $2 AND field_group = $3 AND source = $4 AND key_index = $5 AND message = $6",
+            assertion.person,
+            group,
+            assertion.source.as_str(),
+            index.as_slice(),
+            assertion.message
+        )?;
+        Ok(())
+    }
+
+    async fn put_contact(&mut self, member: &Member, contact: &ContactRow) -> Result<(), Error> {
+        let cell = member.seal(
+            &self.place("contact_point", contact.id.as_bytes()),
+            &contact.contact,
+        )?;
+        run!(
+            self,
+            "INSERT INTO contact_point (tenant, id, person, value_index, rank, ended_at, cell) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (tenant, id) DO UPDATE SET rank = excluded.rank, ended_at = excluded.ended_at, cell = excluded.cell",
+            contact.id,
+            contact.person,
+            contact.value_index.as_slice(),
+            contact.rank,
+            contact.ended_at.map(Timestamp::as_microsecond),
+            cell.as_slice()
+        )?;
+        Ok(())
+    }
+
+    async fn link(&mut self, retired: Uuid, survivor: Uuid, now: Timestamp) -> Result<(), Error> {
+        run!(
+            self,
+            "INSERT INTO person_link (tenant, id, retired, survivor, since_at) VALUES ($1, $2, $3, $4, $5)",
+            Uuid::now_v7(),
+            retired,
+            survivor,
+            now.as_microsecond()
+        )?;
+        Ok(())
+    }
+
+    async fn put_finding(&mut self, member: &Member, finding: &FindingRow) -> Result<(), Error> {
+        let cell = member.seal(
+            &self.place("finding", finding.id.as_bytes()),
+            &finding.detail,
+        )?;
+        run!(
+            self,
+            "INSERT INTO finding (tenant, id, person, key, rule_index, state, opened_at, changed_at, message, cell) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at, message = excluded.message, cell = excluded.cell",
+            finding.id,
+            finding.person,
+            finding.key.as_slice(),
+            finding.rule_index.as_slice(),
+            finding.state.name(),
+            finding.opened_at.as_microsecond(),
+            finding.changed_at.as_microsecond(),
+            finding.message,
+            cell.as_slice()
+        )?;
+        Ok(())
+    }
+
+    pub(super) async fn put_task(&mut self, member: &Member, task: &TaskRow) -> Result<(), Error> {
+        let cell = member.seal(&self.place("task", task.id.as_bytes()), &task.detail)?;
+        run!(
+            self,
+            "INSERT INTO task (tenant, id, person, finding, key, version, state, mode, routing_key, created_at, changed_at, due_at, ask_at, released_at, message, decision, cell) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, state = excluded.state, mode = excluded.mode, routing_key = excluded.routing_key, \
+             changed_at = excluded.changed_at, due_at = excluded.due_at, ask_at = excluded.ask_at, released_at = excluded.released_at, decision = excluded.decision, cell = excluded.cell",
+            task.id,
+            task.person,
+            task.finding,
+            task.key.as_slice(),
+            task.version,
+            task.state.name(),
+            mode_name(task.mode),
+            task.routing_key.as_str(),
+            task.created_at.as_microsecond(),
+            task.changed_at.as_microsecond(),
+            task.due_at.as_microsecond(),
+            task.ask_at.map(Timestamp::as_microsecond),
+            task.released_at.map(Timestamp::as_microsecond),
+            task.message,
+            task.decision,
+            cell.as_slice()
+        )?;
+        Ok(())
+    }
+
+    pub(super) async fn put_decision(&mut self, row: &DecisionRow) -> Result<(), Error> {
+        let decision = &row.decision;
+        let consents: Vec<String> = decision.consents.iter().map(Uuid::to_string).collect();
+        run!(
+            self,
+            "INSERT INTO consent_decision (tenant, id, person, task, stage, at, result, reason_codes, sentence, next_allowed_at, valid_until, consents, policy_version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            row.id,
+            row.person,
+            row.task,
+            row.stage,
+            row.at.as_microsecond(),
+            decision.result.name(),
+            decision.reason_codes().join(" "),
+            decision.sentence.as_str(),
+            decision.next_allowed_at.map(Timestamp::as_microsecond),
+            decision.valid_until.map(Timestamp::as_microsecond),
+            consents.join(" "),
+            decision.policy_version.as_str()
+        )?;
+        Ok(())
+    }
+
+    pub(super) async fn put_envelope(
+        &mut self,
+        envelope: &NewEnvelope,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (contact_point, channel) = match envelope.contact {
+            Some((contact_point, channel)) => (contact_point, Some(channel.name())),
+            None => (None, None),
+        };
+        run!(
+            self,
+            "INSERT INTO outbox (tenant, id, task, person, version, kind, state, routing_key, created_at, due_at, expires_at, contact_point, channel, message) \
+             VALUES ($1, $2, $3, $4, $5, 'requested', 'waiting', $6, $7, $8, $9, $10, $11, $12)",
+            envelope.id,
+            envelope.task,
+            envelope.person,
+            envelope.version,
+            envelope.routing_key.as_str(),
+            now.as_microsecond(),
+            envelope.due_at.as_microsecond(),
+            envelope.expires_at.as_microsecond(),
+            contact_point,
+            channel,
+            envelope.message
+        )?;
+        Ok(())
+    }
+
+    /// Ends a task. An envelope that never left is withdrawn in place; when one left or may have,
+    /// a cancellation follows, which the relay holds back while the first is in doubt.
+    pub(super) async fn withdraw(
+        &mut self,
+        withdrawal: &Withdrawal,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE outbox SET state = 'withdrawn', status_reason = $3 WHERE tenant = $1 AND task = $2 AND kind <> 'cancelled' \
+             AND (state = 'parked' OR (state = 'waiting' AND (last_outcome IS NULL OR last_outcome <> 'unknown')))",
+            withdrawal.task,
+            withdrawal.reason
+        )?;
+        let last = row!(
+            self,
+            (Uuid, i64, String, i64, i64),
+            "SELECT person, version, routing_key, expires_at, (SELECT count(*) FROM outbox AS left_or_may_have WHERE left_or_may_have.tenant = $1 AND left_or_may_have.task = $2 \
+             AND left_or_may_have.state IN ('sent', 'publishing', 'waiting') AND left_or_may_have.kind <> 'cancelled') \
+             FROM outbox WHERE tenant = $1 AND task = $2 ORDER BY version DESC LIMIT 1",
+            withdrawal.task
+        )?;
+        let Some((person, version, routing_key, expires_at, out)) = last else {
+            return Ok(());
+        };
+        // Versions only grow: whatever is sent next for this task is newer than all of these.
+        run!(
+            self,
+            "UPDATE task SET version = $3 WHERE tenant = $1 AND id = $2 AND version <= $4",
+            withdrawal.task,
+            version + 1,
+            version
+        )?;
+        if out == 0 || self.is_cancelled(withdrawal.task, version).await? {
+            return Ok(());
+        }
+        run!(
+            self,
+            "INSERT INTO outbox (tenant, id, task, person, version, kind, state, status_reason, routing_key, created_at, due_at, expires_at, message) \
+             VALUES ($1, $2, $3, $4, $5, 'cancelled', 'waiting', $6, $7, $8, $8, $9, $10)",
+            Uuid::now_v7(),
+            withdrawal.task,
+            person,
+            version + 1,
+            withdrawal.reason,
+            routing_key.as_str(),
+            now.as_microsecond(),
+            expires_at.max(now.as_microsecond() + CANCELLATION_LIFE),
+            withdrawal.message
+        )?;
+        Ok(())
+    }
+
+    /// Whether the newest envelope of the task is its cancellation already.
+    async fn is_cancelled(&mut self, task: Uuid, version: i64) -> Result<bool, Error> {
+        let found = row!(
+            self,
+            (i64,),
+            "SELECT count(*) FROM outbox WHERE tenant = $1 AND task = $2 AND version = $3 AND kind = 'cancelled'",
+            task,
+            version
+        )?;
+        Ok(found.is_some_and(|(count,)| count > 0))
+    }
+}
+
+/// A cancellation outlives its task's due date by this much (one day, in microseconds), so that a
+/// coordinator who took the task late still learns of it.
+const CANCELLATION_LIFE: i64 = 86_400_000_000;
+
+fn member_of(effects: &Effects, person: Uuid) -> Result<&Member, Error> {
+    effects
+        .members
+        .iter()
+        .find(|member| member.person == person)
+        .ok_or(Error::Conflict)
+}

@@ -1,0 +1,214 @@
+//! What one message, one sweep or one command implies: plain rows, written together or not at all.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::audit::AuditEntry;
+use super::record::{ContactRow, Member};
+use crate::care::{
+    FindingState, GapStatus, PerformerRole, ReasonCode, TaskCode, TaskState, TopicKind,
+};
+use crate::config::Mode;
+use crate::consent::{Channel, ContentClass, Decision, Purpose};
+use crate::crm::{Assertion, Identifier, Priority};
+
+/// A finding as stored; the detail is sealed, because a rule's name tells a diagnosis.
+#[derive(Clone)]
+pub struct FindingRow {
+    /// Its id (`gapId` of the message).
+    pub id: Uuid,
+    /// The person.
+    pub person: Uuid,
+    /// Keyed hash of person, rule and cycle: one finding each.
+    pub key: Vec<u8>,
+    /// Keyed hash of the rule.
+    pub rule_index: Vec<u8>,
+    /// Where it stands.
+    pub state: FindingState,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// The message that caused the last change.
+    pub message: Option<Uuid>,
+    /// What it is.
+    pub detail: FindingDetail,
+}
+
+/// The sealed part of a finding.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingDetail {
+    /// The rule.
+    pub rule: String,
+    /// The cycle.
+    pub cycle: String,
+    /// The verdict.
+    pub status: GapStatus,
+    /// When it falls or fell due.
+    pub due: Option<Date>,
+    /// Why, for a coordinator.
+    pub reason: String,
+    /// Why, as a DEQM code.
+    pub reason_code: ReasonCode,
+    /// References it rests on.
+    pub evidence: Vec<String>,
+}
+
+/// A task as stored.
+#[derive(Clone)]
+pub struct TaskRow {
+    /// Its id.
+    pub id: Uuid,
+    /// The person.
+    pub person: Uuid,
+    /// The finding it follows from.
+    pub finding: Uuid,
+    /// The finding's key, which is the task's: one task a cycle.
+    pub key: Vec<u8>,
+    /// Its version; consumers drop versions that are not newer than the last seen.
+    pub version: i64,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The mode it was made in.
+    pub mode: Mode,
+    /// `<tenant>.<location>.<team>.<priority>`.
+    pub routing_key: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// When it must be done; also the broker's expiry.
+    pub due_at: Timestamp,
+    /// When consent is to be asked again.
+    pub ask_at: Option<Timestamp>,
+    /// When it was put into the outbox first, for caps.
+    pub released_at: Option<Timestamp>,
+    /// The message that caused it.
+    pub message: Option<Uuid>,
+    /// The latest decision.
+    pub decision: Option<Uuid>,
+    /// What it is.
+    pub detail: TaskDetail,
+}
+
+/// The sealed part of a task.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// The rule.
+    pub rule: String,
+    /// What to do.
+    pub code: TaskCode,
+    /// The reason class.
+    pub topic: TopicKind,
+    /// How much it would tell.
+    pub content: ContentClass,
+    /// Why the person is contacted.
+    pub purpose: Purpose,
+    /// Channels, the preferred one first.
+    pub channels: Vec<Channel>,
+    /// How urgent.
+    pub priority: Priority,
+    /// Who acts.
+    pub performer: PerformerRole,
+    /// The gap's status when the task was made.
+    pub gap_status: GapStatus,
+    /// When the gap falls or fell due.
+    pub gap_due: Option<Date>,
+}
+
+/// An envelope to be sent: version `version` of a task.
+#[derive(Clone)]
+pub struct NewEnvelope {
+    /// Its id: CloudEvents id and AMQP message id.
+    pub id: Uuid,
+    /// The task.
+    pub task: Uuid,
+    /// The person.
+    pub person: Uuid,
+    /// The task's version that it carries.
+    pub version: i64,
+    /// Where it goes.
+    pub routing_key: String,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// Not after.
+    pub expires_at: Timestamp,
+    /// The contact point and channel that the slot was reserved for.
+    pub contact: Option<(Option<Uuid>, Channel)>,
+    /// The message that caused it.
+    pub message: Option<Uuid>,
+}
+
+/// The end of a task that may already have left.
+#[derive(Clone)]
+pub struct Withdrawal {
+    /// The task.
+    pub task: Uuid,
+    /// Why, in the words of the message schema (`statusReason`).
+    pub reason: &'static str,
+    /// The message that caused it.
+    pub message: Option<Uuid>,
+}
+
+/// A decision to be recorded.
+pub struct DecisionRow {
+    /// Its id.
+    pub id: Uuid,
+    /// The person.
+    pub person: Uuid,
+    /// The task.
+    pub task: Uuid,
+    /// `made` or `published`.
+    pub stage: &'static str,
+    /// When.
+    pub at: Timestamp,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// Everything that is written together.
+#[derive(Default)]
+pub struct Effects {
+    /// The people that were read, by the version they were read in; version 0 is a new person.
+    pub members: Vec<Member>,
+    /// Identifiers learned: whose, which, from which source.
+    pub identifiers: Vec<(Uuid, Identifier, String)>,
+    /// Assertions made.
+    pub assertions: Vec<Assertion>,
+    /// Assertions that a replayed message no longer makes.
+    pub retracted: Vec<Assertion>,
+    /// Contact points, new or changed.
+    pub contacts: Vec<ContactRow>,
+    /// Merges: retired, survivor.
+    pub links: Vec<(Uuid, Uuid)>,
+    /// Findings, new or changed.
+    pub findings: Vec<FindingRow>,
+    /// Tasks, new or changed.
+    pub tasks: Vec<TaskRow>,
+    /// Envelopes to send.
+    pub envelopes: Vec<NewEnvelope>,
+    /// Tasks to end.
+    pub withdrawals: Vec<Withdrawal>,
+    /// Decisions.
+    pub decisions: Vec<DecisionRow>,
+    /// When each person is to be looked at again by the calendar.
+    pub next_checks: Vec<(Uuid, Option<Timestamp>)>,
+    /// Audit entries.
+    pub audit: Vec<AuditEntry>,
+    /// The mapping bundle that assertions come from.
+    pub bundle: String,
+}
+
+impl Effects {
+    /// Whether something is to be published.
+    pub fn has_envelopes(&self) -> bool {
+        !self.envelopes.is_empty() || !self.withdrawals.is_empty()
+    }
+
+    /// The people whose rows these effects touch, each once.
+    pub fn people(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.members.iter().map(|member| member.person)
+    }
+}

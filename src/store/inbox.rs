@@ -1,0 +1,410 @@
+//! Stored messages: stored once, claimed with a token, finished, replayed.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::dialect::{row, rows, run, sql};
+use super::{Error, Store, TenantId, Tx};
+use crate::failure::Code;
+use crate::message::{Event, Outcome, State};
+use crate::phi::Phi;
+use crate::vault::{KeyId, Place, open, seal};
+
+/// A message as it came in, before it is stored.
+pub struct Arrival {
+    /// The source.
+    pub source: String,
+    /// MSH-10, as sent; empty where there was none.
+    pub control_id: String,
+    /// SHA-256 of the bytes.
+    pub digest: [u8; 32],
+    /// `ADT^A08`; empty where MSH could not be read.
+    pub message_type: String,
+    /// MSH-11: `P`, `T`, `D`.
+    pub processing_id: String,
+    /// MSH-7 as an instant, where it is one.
+    pub event_time: Option<Timestamp>,
+    /// When the frame was complete.
+    pub received_at: Timestamp,
+    /// The bytes, sealed before they are stored.
+    pub body: Vec<u8>,
+    /// Held at once, with why and where.
+    pub held: Option<(Code, String)>,
+}
+
+/// Proof that a message is durable. Only a commit of the store makes one.
+pub struct Receipt {
+    id: Uuid,
+    times_seen: i64,
+    control_id_reused: bool,
+}
+
+impl Receipt {
+    /// The stored message's id.
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Whether the same message had been stored before.
+    pub const fn is_duplicate(&self) -> bool {
+        self.times_seen > 1
+    }
+
+    /// Whether the sender used this control id before, for other bytes.
+    pub const fn control_id_reused(&self) -> bool {
+        self.control_id_reused
+    }
+}
+
+/// A message that a worker works on; its token ends with the claim.
+pub struct Claimed {
+    /// Its id.
+    pub id: Uuid,
+    /// Its source.
+    pub source: String,
+    /// `ADT^A08`.
+    pub message_type: String,
+    /// MSH-11.
+    pub processing_id: String,
+    /// MSH-7 as an instant.
+    pub event_time: Option<Timestamp>,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// How often it was claimed, this time included.
+    pub attempts: i64,
+    /// The claim's token.
+    pub token: Uuid,
+    /// The bytes, or why they cannot be read.
+    pub body: Result<Phi<Vec<u8>>, Code>,
+}
+
+impl Store {
+    /// Stores a batch of one tenant in one transaction; one receipt per arrival, in order.
+    ///
+    /// # Errors
+    /// [`Error::Temporary`] when nothing was stored and the senders must be told so.
+    pub async fn receive(
+        &self,
+        tenant: TenantId,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Vec<Receipt>, Error> {
+        let mut tx = self.write(tenant).await?;
+        // Sorted keys, so that two committers never wait for each other in a circle.
+        let mut order: Vec<(usize, Arrival)> = arrivals.into_iter().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| {
+            (&a.source, &a.control_id, a.digest).cmp(&(&b.source, &b.control_id, b.digest))
+        });
+        // Ids follow the order of arrival, because work is claimed by id.
+        let mut ids: Vec<Uuid> = order.iter().map(|_| Uuid::now_v7()).collect();
+        ids.sort_unstable();
+        let mut receipts: Vec<(usize, Receipt)> = Vec::with_capacity(order.len());
+        for (index, arrival) in order {
+            let id = ids.get(index).copied().unwrap_or_else(Uuid::now_v7);
+            let receipt = tx.receive_one(id, &arrival).await?;
+            receipts.push((index, receipt));
+        }
+        tx.commit().await?;
+        receipts.sort_by_key(|(index, _)| *index);
+        Ok(receipts.into_iter().map(|(_, receipt)| receipt).collect())
+    }
+
+    /// Counts a frame that was refused; nothing of it is kept.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn count_refused(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        reason: &'static str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut tx = self.write(tenant).await?;
+        run!(
+            tx,
+            "INSERT INTO refused_frame (tenant, source, reason, count, last_at) VALUES ($1, $2, $3, 1, $4) \
+             ON CONFLICT (tenant, source, reason) DO UPDATE SET count = refused_frame.count + 1, last_at = excluded.last_at",
+            source,
+            reason,
+            now.as_microsecond()
+        )?;
+        tx.commit().await
+    }
+
+    /// Claims up to `limit` waiting messages of a source, oldest first, until `until`. The attempt
+    /// is committed before any work, so that a message that kills the process is found out.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn claim_messages(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        limit: u32,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Vec<Claimed>, Error> {
+        let token = Uuid::now_v7();
+        let mut tx = self.read(tenant).await?;
+        // A message that was claimed before and has no outcome goes alone, so that one that kills
+        // the process does not use up its neighbours' attempts.
+        let head = row!(
+            tx,
+            (i64,),
+            "SELECT attempts FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT 1",
+            source,
+            now.as_microsecond()
+        )?;
+        let limit = match head {
+            None => return Ok(Vec::new()),
+            Some((0,)) => limit,
+            Some(_) => 1,
+        };
+        drop(tx);
+        let mut tx = self.write(tenant).await?;
+        let statement = sql!(tx,
+            postgres: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id IN (\
+                SELECT id FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $5) \
+                ORDER BY id LIMIT $6 FOR UPDATE SKIP LOCKED) \
+                RETURNING id, message_type, processing_id, event_time, received_at, attempts, body",
+            sqlite: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id IN (\
+                SELECT id FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $5) \
+                ORDER BY id LIMIT $6) \
+                RETURNING id, message_type, processing_id, event_time, received_at, attempts, body");
+        let mut found = rows!(
+            tx,
+            (Uuid, String, String, Option<i64>, i64, i64, Option<Vec<u8>>),
+            statement,
+            source,
+            token,
+            until.as_microsecond(),
+            now.as_microsecond(),
+            i64::from(limit)
+        )?;
+        found.sort_by_key(|(id, ..)| *id);
+        let mut claimed = Vec::with_capacity(found.len());
+        for (id, message_type, processing_id, event_time, received_at, attempts, body) in found {
+            let body = tx.open_body(id, body).await?;
+            claimed.push(Claimed {
+                id,
+                source: source.to_owned(),
+                message_type,
+                processing_id,
+                event_time: event_time.and_then(|at| Timestamp::from_microsecond(at).ok()),
+                received_at: Timestamp::from_microsecond(received_at).unwrap_or(now),
+                attempts,
+                token,
+                body,
+            });
+        }
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Gives claims back without counting the attempt: the store failed, not the message.
+    ///
+    /// # Errors
+    /// When the store is away; then the claims end by themselves.
+    pub async fn release_messages(
+        &self,
+        tenant: TenantId,
+        claimed: &[Uuid],
+        token: Uuid,
+    ) -> Result<(), Error> {
+        let mut tx = self.write(tenant).await?;
+        for id in claimed {
+            run!(
+                tx,
+                "UPDATE message SET claim_token = NULL, claim_until = NULL, attempts = attempts - 1 WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'waiting'",
+                *id,
+                token
+            )?;
+        }
+        tx.commit().await
+    }
+
+    /// Sets finished messages back to *waiting*; gives how many. Effects are keyed, so a replay
+    /// adds nothing that is already there.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn replay(
+        &self,
+        tenant: TenantId,
+        selection: &super::MessageSelection,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let mut tx = self.write(tenant).await?;
+        let (id, code, since) = selection.binds();
+        let touched = run!(
+            tx,
+            "UPDATE message SET state = 'waiting', code = NULL, place = NULL, attempts = 0, claim_token = NULL, claim_until = NULL, finished_at = NULL \
+             WHERE tenant = $1 AND state <> 'waiting' AND body IS NOT NULL \
+             AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR code = $3) AND ($4 IS NULL OR received_at >= $4)",
+            id,
+            code,
+            since
+        )?;
+        tx.audit(&super::AuditEntry {
+            at: now,
+            actor: actor.to_owned(),
+            action: "message.replay",
+            outcome: "done",
+            purpose: None,
+            entity: ("message", id),
+            message: id,
+            detail: Some(format!("{touched} messages")),
+        })
+        .await?;
+        tx.commit().await?;
+        Ok(touched)
+    }
+}
+
+impl Tx {
+    async fn receive_one(&mut self, id: Uuid, arrival: &Arrival) -> Result<Receipt, Error> {
+        let key = self.inbox_key(arrival.received_at).await?;
+        let body = seal(&key, &body_place(self.tenant, &id), &arrival.body)?;
+        let (state, code, place) = match &arrival.held {
+            Some((code, place)) => (State::Held, Some(code.name()), Some(place.as_str())),
+            None => (State::Waiting, None, None),
+        };
+        let received = arrival.received_at.as_microsecond();
+        let finished = arrival.held.as_ref().map(|_| received);
+        let stored = row!(
+            self,
+            (Uuid, i64),
+            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15) \
+             ON CONFLICT (tenant, source, control_id, digest) DO UPDATE SET times_seen = message.times_seen + 1, last_seen_at = excluded.last_seen_at \
+             RETURNING id, times_seen",
+            id,
+            arrival.source.as_str(),
+            arrival.control_id.as_str(),
+            arrival.digest.as_slice(),
+            arrival.message_type.as_str(),
+            arrival.processing_id.as_str(),
+            arrival.event_time.map(Timestamp::as_microsecond),
+            received,
+            state.name(),
+            code,
+            place,
+            finished,
+            body.as_slice(),
+            i64::try_from(arrival.body.len()).unwrap_or(i64::MAX)
+        )?;
+        let (stored_id, times_seen) = stored.ok_or(Error::Conflict)?;
+        let control_id_reused = times_seen == 1 && self.mark_reused(stored_id, arrival).await?;
+        Ok(Receipt {
+            id: stored_id,
+            times_seen,
+            control_id_reused,
+        })
+    }
+
+    /// Flags a message whose control id this source used before for other bytes.
+    async fn mark_reused(&mut self, id: Uuid, arrival: &Arrival) -> Result<bool, Error> {
+        if arrival.control_id.is_empty() {
+            return Ok(false);
+        }
+        let touched = run!(
+            self,
+            "UPDATE message SET control_id_reused = (1 = 1) WHERE tenant = $1 AND id = $2 AND EXISTS (\
+             SELECT 1 FROM message AS other WHERE other.tenant = $1 AND other.source = $3 AND other.control_id = $4 AND other.digest <> $5)",
+            id,
+            arrival.source.as_str(),
+            arrival.control_id.as_str(),
+            arrival.digest.as_slice()
+        )?;
+        Ok(touched > 0)
+    }
+
+    async fn open_body(
+        &mut self,
+        id: Uuid,
+        body: Option<Vec<u8>>,
+    ) -> Result<Result<Phi<Vec<u8>>, Code>, Error> {
+        let Some(cell) = body else {
+            return Ok(Err(Code::BodyUnreadable));
+        };
+        let Some(key) = cell.get(3..7).and_then(|id| <[u8; 4]>::try_from(id).ok()) else {
+            return Ok(Err(Code::BodyUnreadable));
+        };
+        let key = match self.known_inbox_key(KeyId(u32::from_be_bytes(key))).await {
+            Ok(key) => key,
+            Err(Error::Vault(_)) => return Ok(Err(Code::BodyUnreadable)),
+            Err(other) => return Err(other),
+        };
+        let opened = open(&key, &body_place(self.tenant, &id), &cell);
+        Ok(opened.map(Phi::new).map_err(|_sealed| Code::BodyUnreadable))
+    }
+
+    /// The stored bytes of a message, for a named operator.
+    pub(super) async fn message_body(
+        &mut self,
+        id: Uuid,
+    ) -> Result<Option<Result<Phi<Vec<u8>>, Code>>, Error> {
+        let found = row!(
+            self,
+            (Option<Vec<u8>>,),
+            "SELECT body FROM message WHERE tenant = $1 AND id = $2",
+            id
+        )?;
+        match found {
+            Some((body,)) => Ok(Some(self.open_body(id, body).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes how a claimed message ended. It does nothing, and says so, when the claim is over.
+    ///
+    /// # Errors
+    /// [`Error::ClaimLost`] when the claim belongs to somebody else now.
+    pub async fn finish_message(
+        &mut self,
+        claimed: (Uuid, Uuid),
+        outcome: &Outcome,
+        bundle: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (id, token) = claimed;
+        let (event, code, place) = match outcome {
+            Outcome::Processed => (Event::Applied, None, None),
+            Outcome::Ignored { code, place } => {
+                (Event::Declined, Some(code.name()), Some(place.as_str()))
+            }
+            Outcome::Held { code, place } => {
+                (Event::Stopped, Some(code.name()), Some(place.as_str()))
+            }
+        };
+        let Some(state) = State::Waiting.after(event) else {
+            return Err(Error::ClaimLost);
+        };
+        let touched = run!(
+            self,
+            "UPDATE message SET state = $4, code = $5, place = $6, finished_at = $7, bundle = $8, claim_token = NULL, claim_until = NULL \
+             WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'waiting'",
+            id,
+            token,
+            state.name(),
+            code,
+            place,
+            now.as_microsecond(),
+            bundle
+        )?;
+        if touched == 1 {
+            Ok(())
+        } else {
+            Err(Error::ClaimLost)
+        }
+    }
+}
+
+fn body_place(tenant: TenantId, id: &Uuid) -> Place<'_> {
+    Place {
+        tenant: tenant.0,
+        table: "message",
+        column: "body",
+        row: id.as_bytes(),
+    }
+}

@@ -1,0 +1,137 @@
+//! Opens the database, migrates it, hands out transactions. All SQL lives below here.
+//!
+//! SQLite is the embedded default, PostgreSQL is for production; the same statements run on both.
+//! Every row has a tenant and every statement is scoped to one (`dialect`); PostgreSQL adds
+//! row-level security. Protected values are cells sealed by `vault`.
+
+mod accounting;
+mod apply;
+mod audit;
+mod consent;
+mod dialect;
+mod effects;
+mod inbox;
+mod keys;
+mod lanes;
+mod open;
+mod operators;
+mod outbox;
+mod purge;
+mod record;
+mod tx;
+
+pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
+pub use audit::AuditEntry;
+pub use consent::NewOptOut;
+pub use effects::{
+    DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, TaskDetail, TaskRow, Withdrawal,
+};
+pub use inbox::{Arrival, Claimed, Receipt};
+pub use keys::{KeyStatus, TenantKeys};
+pub use lanes::Lease;
+pub use operators::{PersonDocument, TaskListing, WithheldCount};
+pub use outbox::{ClaimedEnvelope, EnvelopeKind, OutboxCounts, PublishOutcome, TaskEventEffect};
+pub use record::{ContactRow, Member, Record};
+pub use tx::Tx;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::{PgPool, SqlitePool};
+use tokio::sync::RwLock;
+
+use crate::vault::Key;
+
+/// A tenant's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(pub i64);
+
+/// The database, cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pools: Pools,
+    root: Arc<Key>,
+    keys: Arc<RwLock<HashMap<TenantId, Arc<TenantKeys>>>>,
+    tenants: Arc<RwLock<HashMap<String, TenantId>>>,
+    /// Held for as long as the process owns the SQLite file.
+    _owner: Option<Arc<std::fs::File>>,
+}
+
+#[derive(Clone)]
+pub(in crate::store) enum Pools {
+    Postgres(PgPool),
+    /// One writer, because SQLite has one; readers beside it never wait for it.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+}
+
+/// What can go wrong below here, by what the caller does about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is away, full or busy: try again, and tell the sender so.
+    #[error("the store cannot take this now: {0}; nothing is lost, it is tried again")]
+    Temporary(#[source] sqlx::Error),
+    /// Somebody else changed the same person in between: read again and decide again.
+    #[error("another writer changed the same person; read again")]
+    Conflict,
+    /// The claim ended and belongs to somebody else: this outcome is not written.
+    #[error("the claim has ended; its work belongs to another worker")]
+    ClaimLost,
+    /// Something sealed does not open.
+    #[error(transparent)]
+    Vault(#[from] crate::vault::Error),
+    /// A stored cell is not what this version writes.
+    #[error("{table}: expected a cell of this version, found another form")]
+    Form {
+        /// The table.
+        table: &'static str,
+    },
+    /// No such tenant.
+    #[error(
+        "tenant {0}: not in the store; start `careloop serve` once with it in the configuration"
+    )]
+    NoTenant(String),
+    /// The set-up is wrong: an operator must act.
+    #[error("{0}")]
+    Setup(String),
+    /// A statement failed for a reason that repeating does not change.
+    #[error("the store refused a statement: {0}")]
+    Refused(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// Whether time alone can heal it.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Temporary(_) | Self::Conflict | Self::ClaimLost)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let permanent = match &error {
+            sqlx::Error::Database(database) => {
+                database.is_unique_violation()
+                    || database.is_foreign_key_violation()
+                    || database.is_check_violation()
+            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::TypeNotFound { .. }
+            | sqlx::Error::ColumnNotFound(_) => true,
+            _ => false,
+        };
+        let unique =
+            matches!(&error, sqlx::Error::Database(database) if database.is_unique_violation());
+        if unique {
+            // Two writers met on a natural key: the second one reads again and sees the first.
+            return Self::Conflict;
+        }
+        if permanent {
+            Self::Refused(error)
+        } else {
+            Self::Temporary(error)
+        }
+    }
+}

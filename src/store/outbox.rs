@@ -1,0 +1,442 @@
+//! The outbox as rows: claimed, published, confirmed; and the answers of the CRM.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::dialect::{row, rows, run};
+use super::effects::{DecisionRow, TaskRow, Withdrawal};
+use super::record::{Record, at};
+use super::{Error, Store, TenantId, Tx};
+use crate::care::TaskState;
+
+/// What kind of envelope it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvelopeKind {
+    /// The task, for the first time.
+    Requested,
+    /// The task with changed content.
+    Revised,
+    /// The task is withdrawn.
+    Cancelled,
+}
+
+impl EnvelopeKind {
+    fn from_name(name: &str) -> Self {
+        match name {
+            "cancelled" => Self::Cancelled,
+            "revised" => Self::Revised,
+            _ => Self::Requested,
+        }
+    }
+}
+
+/// An envelope that is due.
+#[derive(Clone)]
+pub struct ClaimedEnvelope {
+    /// Its id.
+    pub id: Uuid,
+    /// The task.
+    pub task: Uuid,
+    /// The person.
+    pub person: Uuid,
+    /// The task's version.
+    pub version: i64,
+    /// What kind.
+    pub kind: EnvelopeKind,
+    /// Why it is withdrawn, for a cancellation.
+    pub status_reason: Option<String>,
+    /// Where it goes.
+    pub routing_key: String,
+    /// Not after.
+    pub expires_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Whether an earlier try may have arrived.
+    pub in_doubt: bool,
+    /// The message that caused it.
+    pub message: Option<Uuid>,
+}
+
+/// What became of a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishOutcome {
+    /// The broker has it.
+    Confirmed,
+    /// No queue wanted it; kept, alerted, tried again.
+    Unroutable,
+    /// The broker refused it.
+    Refused,
+    /// It may or may not have arrived; tried again under the same id.
+    Unknown,
+    /// It was never written to the broker.
+    NotSent,
+}
+
+impl PublishOutcome {
+    /// The outcome's stable name, as stored and counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Unroutable => "unroutable",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::NotSent => "not-sent",
+        }
+    }
+}
+
+/// How many envelopes are in which state.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OutboxCounts {
+    /// Due or to become due.
+    pub waiting: i64,
+    /// Under way.
+    pub publishing: i64,
+    /// Confirmed.
+    pub sent: i64,
+    /// Ended before they left.
+    pub withdrawn: i64,
+    /// Too late to be sent.
+    pub dropped: i64,
+    /// Of the waiting: no queue wants them.
+    pub unroutable: i64,
+}
+
+/// What a task event did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskEventEffect {
+    /// It changed the task.
+    Applied,
+    /// It was recorded; the task's state does not take it.
+    Recorded,
+    /// It came before.
+    Repeated,
+    /// No such task here.
+    UnknownTask,
+}
+
+impl Tx {
+    /// Envelopes that are due, none while an earlier version of its task is unsettled. Sorted by
+    /// person, because that is the order in which people are locked.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn due_envelopes(
+        &mut self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ClaimedEnvelope>, Error> {
+        let mut found = rows!(
+            self,
+            StoredEnvelope,
+            "SELECT id, task, person, version, kind, status_reason, routing_key, expires_at, attempts, last_outcome, message FROM outbox AS mine \
+             WHERE tenant = $1 AND state = 'waiting' AND due_at <= $2 AND NOT EXISTS (\
+             SELECT 1 FROM outbox AS earlier WHERE earlier.tenant = $1 AND earlier.task = mine.task AND earlier.version < mine.version AND earlier.state IN ('waiting', 'publishing')) \
+             ORDER BY due_at LIMIT $3",
+            now.as_microsecond(),
+            i64::from(limit)
+        )?;
+        found.sort_by_key(|row| (row.person, row.id));
+        Ok(found.into_iter().map(StoredEnvelope::open).collect())
+    }
+
+    /// Whether a publish is past its deadline without an answer.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn has_overdue_publishing(&mut self, now: Timestamp) -> Result<bool, Error> {
+        let found = row!(
+            self,
+            (i64,),
+            "SELECT count(*) FROM outbox WHERE tenant = $1 AND state = 'publishing' AND claim_deadline < $2",
+            now.as_microsecond()
+        )?;
+        Ok(found.is_some_and(|(count,)| count > 0))
+    }
+
+    /// Ends a task that may have left: a cancellation follows.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn withdraw_task(
+        &mut self,
+        withdrawal: &Withdrawal,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.withdraw(withdrawal, now).await
+    }
+
+    /// Marks an envelope as being published until `deadline`; `false` when another relay was
+    /// faster.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn mark_publishing(
+        &mut self,
+        id: Uuid,
+        token: Uuid,
+        deadline: Timestamp,
+    ) -> Result<bool, Error> {
+        let touched = run!(
+            self,
+            "UPDATE outbox SET state = 'publishing', claim_token = $3, claim_deadline = $4, attempts = attempts + 1 WHERE tenant = $1 AND id = $2 AND state = 'waiting'",
+            id,
+            token,
+            deadline.as_microsecond()
+        )?;
+        Ok(touched == 1)
+    }
+
+    /// Moves a waiting envelope to a later time.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn postpone(&mut self, id: Uuid, due: Timestamp) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE outbox SET due_at = $3 WHERE tenant = $1 AND id = $2 AND state = 'waiting'",
+            id,
+            due.as_microsecond()
+        )?;
+        Ok(())
+    }
+
+    /// Ends a waiting envelope that shall not leave: `withdrawn`, or `dropped` when it is too late.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn end_envelope(
+        &mut self,
+        id: Uuid,
+        state: &'static str,
+        reason: &'static str,
+    ) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE outbox SET state = $3, status_reason = $4 WHERE tenant = $1 AND id = $2 AND state = 'waiting'",
+            id,
+            state,
+            reason
+        )?;
+        Ok(())
+    }
+
+    /// Writes a task's new state; the record says under whose key.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn store_task(&mut self, record: &Record, task: &TaskRow) -> Result<(), Error> {
+        let member = record
+            .members
+            .iter()
+            .find(|member| member.person == task.person)
+            .ok_or(Error::Conflict)?;
+        self.put_task(member, task).await
+    }
+
+    /// Records a decision.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn store_decision(&mut self, decision: &DecisionRow) -> Result<(), Error> {
+        self.put_decision(decision).await
+    }
+
+    /// Writes what became of a publish, where the claim still stands. A confirmed task becomes
+    /// *requested*, unless it ended in between.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn settle(
+        &mut self,
+        claim: (Uuid, Uuid),
+        outcome: PublishOutcome,
+        now: Timestamp,
+        retry_at: Timestamp,
+    ) -> Result<bool, Error> {
+        let (id, token) = claim;
+        let confirmed = outcome == PublishOutcome::Confirmed;
+        let state = if confirmed { "sent" } else { "waiting" };
+        let touched = run!(
+            self,
+            "UPDATE outbox SET state = $4, last_outcome = $5, sent_at = $6, due_at = $7, claim_token = NULL, claim_deadline = NULL \
+             WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'publishing'",
+            id,
+            token,
+            state,
+            outcome.name(),
+            confirmed.then(|| now.as_microsecond()),
+            retry_at.as_microsecond()
+        )?;
+        if touched == 1 && confirmed {
+            run!(
+                self,
+                "UPDATE task SET state = $3, changed_at = $4 WHERE tenant = $1 AND state = $5 AND id = (\
+                 SELECT task FROM outbox WHERE tenant = $1 AND id = $2 AND kind <> 'cancelled')",
+                id,
+                TaskState::Requested.name(),
+                now.as_microsecond(),
+                TaskState::Queued.name()
+            )?;
+        }
+        Ok(touched == 1)
+    }
+
+    /// Whose task it is, and its state.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn task_state(&mut self, task: Uuid) -> Result<Option<(Uuid, TaskState)>, Error> {
+        let found = row!(
+            self,
+            (Uuid, String),
+            "SELECT person, state FROM task WHERE tenant = $1 AND id = $2",
+            task
+        )?;
+        found
+            .map(|(person, state)| {
+                TaskState::from_name(&state)
+                    .map(|state| (person, state))
+                    .ok_or(Error::Form { table: "task" })
+            })
+            .transpose()
+    }
+
+    /// Changes a task's state.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn set_task_state(
+        &mut self,
+        task: Uuid,
+        state: TaskState,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE task SET state = $3, changed_at = $4, ask_at = NULL WHERE tenant = $1 AND id = $2",
+            task,
+            state.name(),
+            now.as_microsecond()
+        )?;
+        Ok(())
+    }
+
+    /// Records an answer of the CRM; `false` when it came before.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn record_task_event(
+        &mut self,
+        (id, task, kind): (&str, Uuid, &'static str),
+        applied: bool,
+        (at, now): (Timestamp, Timestamp),
+    ) -> Result<bool, Error> {
+        let touched = run!(
+            self,
+            "INSERT INTO task_event (tenant, id, task, kind, at, received_at, applied) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, id) DO NOTHING",
+            id,
+            task,
+            kind,
+            at.as_microsecond(),
+            now.as_microsecond(),
+            applied
+        )?;
+        Ok(touched == 1)
+    }
+
+    /// The contact point that a task's envelope named.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn task_contact(
+        &mut self,
+        task: Uuid,
+    ) -> Result<Option<(Option<Vec<u8>>, Option<String>)>, Error> {
+        Ok(row!(
+            self,
+            (Option<Vec<u8>>, Option<String>),
+            "SELECT contact_point.value_index, outbox.channel FROM outbox LEFT JOIN contact_point ON contact_point.tenant = $1 AND contact_point.id = outbox.contact_point \
+             WHERE outbox.tenant = $1 AND outbox.task = $2 AND outbox.kind = 'requested' ORDER BY outbox.version DESC LIMIT 1",
+            task
+        )?)
+    }
+}
+
+impl Store {
+    /// Puts envelopes back whose publisher did not come back in time: they may have arrived.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn reclaim_envelopes(&self, tenant: TenantId, now: Timestamp) -> Result<u64, Error> {
+        let mut tx = self.write(tenant).await?;
+        let touched = run!(
+            tx,
+            "UPDATE outbox SET state = 'waiting', last_outcome = 'unknown', claim_token = NULL, claim_deadline = NULL WHERE tenant = $1 AND state = 'publishing' AND claim_deadline < $2",
+            now.as_microsecond()
+        )?;
+        tx.commit().await?;
+        Ok(touched)
+    }
+
+    /// How many envelopes are in which state.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn outbox_counts(&self, tenant: TenantId) -> Result<OutboxCounts, Error> {
+        let mut tx = self.read(tenant).await?;
+        let found = rows!(
+            tx,
+            (String, i64, i64),
+            "SELECT state, count(*), sum(CASE WHEN last_outcome = 'unroutable' THEN 1 ELSE 0 END) FROM outbox WHERE tenant = $1 GROUP BY state"
+        )?;
+        let mut counts = OutboxCounts::default();
+        for (state, count, unroutable) in found {
+            match state.as_str() {
+                "waiting" => {
+                    counts.waiting = count;
+                    counts.unroutable = unroutable;
+                }
+                "publishing" => counts.publishing = count,
+                "sent" => counts.sent = count,
+                "withdrawn" => counts.withdrawn = count,
+                _ => counts.dropped += count,
+            }
+        }
+        Ok(counts)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredEnvelope {
+    id: Uuid,
+    task: Uuid,
+    person: Uuid,
+    version: i64,
+    kind: String,
+    status_reason: Option<String>,
+    routing_key: String,
+    expires_at: i64,
+    attempts: i64,
+    last_outcome: Option<String>,
+    message: Option<Uuid>,
+}
+
+impl StoredEnvelope {
+    fn open(self) -> ClaimedEnvelope {
+        ClaimedEnvelope {
+            id: self.id,
+            task: self.task,
+            person: self.person,
+            version: self.version,
+            kind: EnvelopeKind::from_name(&self.kind),
+            status_reason: self.status_reason,
+            routing_key: self.routing_key,
+            expires_at: at(self.expires_at),
+            attempts: self.attempts,
+            in_doubt: self.last_outcome.as_deref() == Some("unknown"),
+            message: self.message,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Logs and metrics: what careloop says about itself, without a word about anybody else.
+//!
+//! | metric | labels | meaning |
+//! |---|---|---|
+//! | `careloop_messages_received_total` | `source` | messages stored and acknowledged |
+//! | `careloop_messages_duplicate_total` | `source` | messages that came again and were acknowledged again |
+//! | `careloop_messages_refused_total` | `source`, `reason` | frames that were not taken |
+//! | `careloop_messages_processed_total` | `state` | messages that ended, by their end |
+//! | `careloop_tasks_published_total` | `outcome` | answers to publishes |
+//! | `careloop_store_errors_total` | | failures of the store |
+//! | `careloop_ack_latency_seconds` | | from a frame's last byte to its acknowledgement |
+//! | `careloop_inbox_waiting` | | messages that wait for the pipeline |
+//! | `careloop_outbox_waiting` | | tasks that wait to leave |
+//! | `careloop_open_connections` | | MLLP connections |
+//! | `careloop_ready` | | 1 if the hub takes messages, else 0 |
+//!
+//! Labels are names from the configuration or words of the code (`&'static str`), never data.
+
+use std::panic::{self, PanicHookInfo};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Registry, TextEncoder};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, FilterFn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::{EnvFilter, Registry as Spans};
+
+use crate::config::LogConfig;
+
+/// What keeps telemetry from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log filter cannot be read.
+    #[error("log.filter: expected a filter such as \"info\" or \"info,careloop=debug\"")]
+    Filter(#[source] tracing_subscriber::filter::ParseError),
+    /// A log was set up before.
+    #[error("the log was set up twice")]
+    Twice(#[source] tracing::subscriber::SetGlobalDefaultError),
+    /// The metrics cannot be registered.
+    #[error("the metrics cannot be registered")]
+    Metrics(#[source] OTelSdkError),
+}
+
+/// Crates that log what passes through them, and the most they may say, whatever the filter asks.
+///
+/// At finer levels they print frames, addresses and statements, which can hold protected values or
+/// passwords. `sqlx::query` is the statement log, whose slow statements come as warnings.
+const CAPS: &[(&str, Option<Level>)] = &[
+    ("sqlx::query", None),
+    ("sqlx", Some(Level::WARN)),
+    ("lapin", Some(Level::WARN)),
+    ("amq_protocol", Some(Level::WARN)),
+    ("async_rs", Some(Level::WARN)),
+    ("hyper", Some(Level::INFO)),
+    ("axum", Some(Level::INFO)),
+    ("h2", Some(Level::INFO)),
+    ("rustls", Some(Level::INFO)),
+    ("tokio_rustls", Some(Level::INFO)),
+    ("opentelemetry", Some(Level::WARN)),
+];
+
+/// Starts the log on standard error and the panic hook.
+pub fn init(log: &LogConfig) -> Result<(), Error> {
+    let subscriber = subscriber(log, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(Error::Twice)?;
+    panic::set_hook(Box::new(on_panic));
+    Ok(())
+}
+
+/// A log that writes somewhere, as `init` and tests use it.
+pub fn subscriber<W>(log: &LogConfig, writer: W) -> Result<Box<dyn Subscriber + Send + Sync>, Error>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder()
+        .parse(&log.filter)
+        .map_err(Error::Filter)?;
+    let filter = filter.and(FilterFn::new(is_within_caps));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false);
+    let lines: Box<dyn Layer<Spans> + Send + Sync> = if log.json {
+        lines.json().flatten_event(true).with_filter(filter).boxed()
+    } else {
+        lines.with_filter(filter).boxed()
+    };
+    Ok(Box::new(Spans::default().with(lines)))
+}
+
+fn is_within_caps(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let cap = CAPS.iter().find(|(name, _)| {
+        target.strip_prefix(name).is_some_and(|rest| {
+            // `hyper_util` is capped with `hyper`, `h2x` is not capped with `h2`.
+            rest.is_empty() || rest.starts_with("::") || rest.starts_with('_')
+        })
+    });
+    match cap {
+        Some((_, Some(most))) => metadata.level() <= most,
+        Some((_, None)) => false,
+        None => true,
+    }
+}
+
+/// Logs where a panic happened, and not its text, which may quote what was being worked on.
+fn on_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location();
+    let (file, line) = place.map_or(("unknown", 0), |place| (place.file(), place.line()));
+    tracing::error!(target: "careloop::panic", file, line, "a task panicked; this is a bug");
+}
+
+/// What the observed gauges show at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Messages that wait for the pipeline.
+    pub inbox_waiting: u64,
+    /// Tasks that wait to leave.
+    pub outbox_waiting: u64,
+    /// Open MLLP connections.
+    pub open_connections: u64,
+    /// Whether the hub takes messages.
+    pub ready: bool,
+}
+
+type Snapshot = OnceLock<Box<dyn Fn() -> Levels + Send + Sync>>;
+
+/// The metrics. Clones share the same numbers.
+#[derive(Clone)]
+pub struct Metrics(Arc<Instruments>);
+
+struct Instruments {
+    registry: Registry,
+    levels: Arc<Snapshot>,
+    received: Counter<u64>,
+    duplicate: Counter<u64>,
+    refused: Counter<u64>,
+    processed: Counter<u64>,
+    published: Counter<u64>,
+    store_errors: Counter<u64>,
+    ack_latency: Histogram<f64>,
+    // Dropped with the instruments: without it they would record nothing.
+    _provider: SdkMeterProvider,
+}
+
+impl Metrics {
+    /// Metrics with a registry of their own, so that tests and tenants of a process do not meet.
+    pub fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .without_target_info()
+            .build()
+            .map_err(Error::Metrics)?;
+        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let meter = provider.meter("careloop");
+        let levels = Arc::new(Snapshot::new());
+        observe(&meter, &levels);
+        // The exporter appends `_total` to counters and the unit to histograms.
+        let counter = |name: &'static str, what: &'static str| {
+            meter.u64_counter(name).with_description(what).build()
+        };
+        let instruments = Instruments {
+            received: counter(
+                "careloop_messages_received",
+                "messages stored and acknowledged",
+            ),
+            duplicate: counter(
+                "careloop_messages_duplicate",
+                "messages acknowledged once more",
+            ),
+            refused: counter("careloop_messages_refused", "frames that were not taken"),
+            processed: counter("careloop_messages_processed", "messages that ended"),
+            published: counter("careloop_tasks_published", "answers to publishes"),
+            store_errors: counter("careloop_store_errors", "failures of the store"),
+            ack_latency: meter
+                .f64_histogram("careloop_ack_latency")
+                .with_unit("s")
+                .with_description("from a frame's last byte to its acknowledgement")
+                .with_boundaries(vec![
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                ])
+                .build(),
+            registry,
+            levels,
+            _provider: provider,
+        };
+        Ok(Self(Arc::new(instruments)))
+    }
+
+    /// Says how the gauges are read. The first call counts; gauges are absent before it.
+    ///
+    /// It is called at each scrape, on a runtime thread: it reads numbers that are at hand.
+    pub fn observe(&self, levels: impl Fn() -> Levels + Send + Sync + 'static) {
+        self.0.levels.get_or_init(|| Box::new(levels));
+    }
+
+    /// A message of a source was stored.
+    pub fn received(&self, source: &str) {
+        self.0.received.add(1, &[label("source", source)]);
+    }
+
+    /// A message of a source came again.
+    pub fn duplicate(&self, source: &str) {
+        self.0.duplicate.add(1, &[label("source", source)]);
+    }
+
+    /// A frame or connection of a source was refused.
+    pub fn refused(&self, source: &str, reason: &'static str) {
+        self.0.refused.add(
+            1,
+            &[label("source", source), KeyValue::new("reason", reason)],
+        );
+    }
+
+    /// Messages ended in a state.
+    pub fn processed(&self, state: &'static str, count: u64) {
+        self.0
+            .processed
+            .add(count, &[KeyValue::new("state", state)]);
+    }
+
+    /// A publish was answered.
+    pub fn published(&self, outcome: &'static str) {
+        self.0
+            .published
+            .add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// The store failed.
+    pub fn store_error(&self) {
+        self.0.store_errors.add(1, &[]);
+    }
+
+    /// A message was acknowledged this long after its last byte.
+    pub fn acknowledged(&self, after: Duration) {
+        self.0.ack_latency.record(after.as_secs_f64(), &[]);
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.0.registry.gather(), &mut text) {
+            tracing::warn!(%error, "the metrics could not be written");
+        }
+        text
+    }
+}
+
+fn label(key: &'static str, name: &str) -> KeyValue {
+    KeyValue::new(key, name.to_owned())
+}
+
+fn observe(meter: &Meter, levels: &Arc<Snapshot>) {
+    type Read = fn(Levels) -> u64;
+    let gauges: [(&'static str, &'static str, Read); 4] = [
+        ("careloop_inbox_waiting", "messages that wait", |levels| {
+            levels.inbox_waiting
+        }),
+        (
+            "careloop_outbox_waiting",
+            "tasks that wait to leave",
+            |levels| levels.outbox_waiting,
+        ),
+        ("careloop_open_connections", "MLLP connections", |levels| {
+            levels.open_connections
+        }),
+        ("careloop_ready", "1 if the hub takes messages", |levels| {
+            u64::from(levels.ready)
+        }),
+    ];
+    for (name, what, read) in gauges {
+        let levels = Arc::clone(levels);
+        // The provider keeps the callback, not this handle.
+        let _gauge = meter
+            .u64_observable_gauge(name)
+            .with_description(what)
+            .with_callback(move |gauge| {
+                if let Some(levels) = levels.get() {
+                    gauge.observe(read(levels()), &[]);
+                }
+            })
+            .build();
+    }
+}
+
+#[cfg(test)]
+#[path = "telemetry_tests.rs"]
+mod tests;

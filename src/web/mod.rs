@@ -1,0 +1,69 @@
+//! The HTTP door: health and metrics. No patient data passes through it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::config::HttpConfig;
+use crate::telemetry::Metrics;
+
+mod health;
+mod serve;
+
+pub use serve::serve;
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct State {
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Why the hub is not ready, in plain words; empty if it is. Answered from what is at hand.
+    pub reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+/// All routes, bounded in time and size.
+pub fn router(state: State, limits: &HttpConfig) -> Router {
+    let (most, within) = (limits.body, limits.request_timeout);
+    let routes = Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .with_state(state);
+    bounded(routes, most, within)
+}
+
+/// Bounds that hold for every route.
+fn bounded(routes: Router, most: usize, within: Duration) -> Router {
+    routes
+        .layer(DefaultBodyLimit::max(most))
+        .layer(from_fn(move |request: Request, next: Next| {
+            limit(request, next, most, within)
+        }))
+}
+
+async fn limit(request: Request, next: Next, most: usize, within: Duration) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let mut response = if length.is_some_and(|length| length > most) {
+        StatusCode::PAYLOAD_TOO_LARGE.into_response()
+    } else {
+        tokio::time::timeout(within, next.run(request))
+            .await
+            .unwrap_or_else(|_elapsed| StatusCode::REQUEST_TIMEOUT.into_response())
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+#[path = "web_tests.rs"]
+mod tests;
