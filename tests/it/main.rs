@@ -1,1 +1,21 @@
-//! placeholder
+//! Everything that needs a socket, a database, a broker or the corpus, in one binary.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and says so"
+)]
+
+mod support;
+
+mod fields;
+mod intake_sqlite;
+mod oracle;
+mod outbox_connection;
+mod outbox_outage;
+mod outbox_rabbit;
+mod slice;

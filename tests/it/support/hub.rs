@@ -1,0 +1,212 @@
+//! The real hub in a test: a configuration, a daemon on port 0, and what the test asks it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use careloop::config::{Config, Environment};
+use careloop::daemon::Daemon;
+use careloop::store::{Counts, OutboxCounts, Store, TaskListing, TenantId};
+use serde_json::Value;
+
+use super::database::Database;
+use super::peer::Peer;
+use super::wait::until;
+
+/// What a test changes in the configuration.
+pub(crate) struct Setup {
+    /// The mode of source, location and every rule.
+    pub(crate) mode: &'static str,
+    /// Whether treatment contact is implied.
+    pub(crate) implied: bool,
+    /// The broker's address.
+    pub(crate) broker: Option<String>,
+    /// Lines added to the tenant.
+    pub(crate) tenant: String,
+    /// Lines added to the first source.
+    pub(crate) source: String,
+    /// What the agreement covers.
+    pub(crate) covers: &'static str,
+    /// Anything else, at the end.
+    pub(crate) more: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            mode: "live",
+            implied: true,
+            broker: None,
+            tenant: String::new(),
+            source: String::new(),
+            covers: r#"["adt", "careloop.tasks"]"#,
+            more: String::new(),
+        }
+    }
+}
+
+impl Setup {
+    fn text(&self, url: &str) -> String {
+        let Self { mode, implied, tenant, source, covers, more, .. } = self;
+        let broker = self.broker.as_ref().map(|_| "[broker]\nurl = \"env:TEST_BROKER\"\n");
+        let broker = broker.unwrap_or_default();
+        format!(
+            r#"
+public_url = "https://hub.example.org"
+[store]
+url = "{url}"
+[http]
+listen = "127.0.0.1:0"
+[pace]
+idle = "20ms"
+sweep = "1s"
+[log]
+filter = "debug"
+{broker}
+[[tenant]]
+name = "riverside"
+zone = "America/New_York"
+locations = [{{ name = "main", mode = "{mode}" }}]
+rules = {{ hba1c-due = "{mode}", referral-outstanding = "{mode}", missed-appointment = "{mode}" }}
+implied_treatment_contact = {implied}
+{tenant}
+[[agreement]]
+tenant = "riverside"
+party = "Riverside Clinic"
+document = "BAA-TEST"
+signed = 2020-01-01
+until = 2099-01-01
+covers = {covers}
+[[source]]
+tenant = "riverside"
+name = "adt"
+kind = "mllp"
+listen = "127.0.0.1:0"
+zone = "America/New_York"
+mode = "{mode}"
+identifiers = [{{ type = "MR", assigner = "RVS" }}]
+history_since = {{ "*" = 2020-01-01 }}
+{source}
+{more}
+"#
+        )
+    }
+}
+
+/// A running hub.
+pub(crate) struct Hub {
+    /// The daemon.
+    pub(crate) daemon: Daemon,
+    /// The tenant.
+    pub(crate) tenant: TenantId,
+    /// The database, kept for a restart.
+    pub(crate) database: Database,
+    setup: Setup,
+}
+
+impl Hub {
+    pub(crate) async fn start(database: Database, setup: Setup) -> Self {
+        let key = database.folder.path().join("careloop.key");
+        if !key.exists() {
+            std::fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
+            std::fs::set_permissions(&key, mode).unwrap();
+        }
+        std::fs::write(database.folder.path().join("careloop.toml"), setup.text(&database.url))
+            .unwrap();
+        let daemon = Daemon::start(config(&database, &setup)).await.unwrap();
+        let tenant = daemon.store.tenant("riverside").await.unwrap();
+        Self { daemon, tenant, database, setup }
+    }
+
+    /// Stops in order and starts again on the same database.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { daemon, database, setup, .. } = self;
+        daemon.stop().await;
+        Self::start(database, setup).await
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.daemon.store
+    }
+
+    /// A connection to the source of this name.
+    pub(crate) async fn peer(&self, source: &str) -> Peer {
+        let bound = self.daemon.bound.iter().find(|bound| bound.source == source).unwrap();
+        Peer::connect(bound.address).await
+    }
+
+    pub(crate) async fn counts(&self) -> Counts {
+        self.store().counts(self.tenant).await.unwrap()
+    }
+
+    pub(crate) async fn outbox(&self) -> OutboxCounts {
+        self.store().outbox_counts(self.tenant).await.unwrap()
+    }
+
+    pub(crate) async fn tasks(&self) -> Vec<TaskListing> {
+        self.store().task_list(self.tenant, None, None, 1_000).await.unwrap()
+    }
+
+    /// Waits until every message has an outcome.
+    pub(crate) async fn processed(&self) -> Counts {
+        until("every message has an outcome", || async {
+            let counts = self.counts().await;
+            (counts.waiting == 0).then_some(counts)
+        })
+        .await
+    }
+
+    /// Waits until every message has an outcome and nothing is left to publish.
+    pub(crate) async fn settled(&self) -> Vec<TaskListing> {
+        self.processed().await;
+        until("nothing is left to publish", || async {
+            let counts = self.outbox().await;
+            (counts.waiting + counts.publishing == 0).then_some(())
+        })
+        .await;
+        self.tasks().await
+    }
+
+    /// Runs a command of the same installation in a process of its own.
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_careloop"))
+            .arg("--config")
+            .arg(self.folder().join("careloop.toml"))
+            .args(arguments)
+            .env("TEST_BROKER", self.setup.broker.as_deref().unwrap_or_default())
+            .output()
+            .unwrap()
+    }
+
+    /// The envelopes in the spool, in order.
+    pub(crate) fn spooled(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder().join("spool/riverside.ndjson"));
+        let text = text.unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.database.folder.path().to_owned()
+    }
+}
+
+fn config(database: &Database, setup: &Setup) -> Config {
+    let folder = database.folder.path();
+    let mut environment = Environment::new();
+    let set = |name: &str, value: String, environment: &mut Environment| {
+        environment.insert(name.to_owned(), value);
+    };
+    set("CARELOOP__KEYS__ROOT", format!("file:{}", folder.join("careloop.key").display()), &mut environment);
+    set("CARELOOP__SPOOL__FOLDER", folder.join("spool").display().to_string(), &mut environment);
+    if let Some(broker) = &setup.broker {
+        set("CARELOOP__BROKER__URL", broker.clone(), &mut environment);
+    }
+    let text = setup.text(&database.url).replace("[broker]\nurl = \"env:TEST_BROKER\"\n", "");
+    match Config::from_texts(Some(("careloop.toml", &text)), &environment) {
+        Ok(config) => config,
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}", lines.join("\n"))
+        }
+    }
+}
