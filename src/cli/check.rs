@@ -7,7 +7,6 @@ use super::{CONFIGURATION, Global, output};
 use crate::care::Rules;
 use crate::clock;
 use crate::config::{Config, TASKS_DESTINATION, Tenant};
-use crate::consent::Policy;
 use crate::daemon;
 use crate::hl7::Charset;
 use crate::mapping::Bundle;
@@ -55,10 +54,10 @@ fn knowledge(config: &Config, problems: &mut Vec<String>) {
         Ok(compiled) => rules = Some(compiled),
         Err(list) => problems.extend(list.iter().map(ToString::to_string)),
     }
-    if let Err(list) = Policy::embedded() {
-        problems.extend(list.iter().map(ToString::to_string));
-    }
     for tenant in &config.tenants {
+        if let Err(error) = daemon::policy(tenant) {
+            problems.push(format!("{error:#}"));
+        }
         for id in tenant.rule_modes.keys() {
             if let Some(rules) = &rules
                 && rules.get(id).is_none()

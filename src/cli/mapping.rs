@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{CONFIGURATION, DATA, output};
+use super::{CONFIGURATION, DATA, output, survey};
 use crate::failure::Code;
 use crate::hl7::{self, Header, Message, ReadError};
 use crate::mapping::{Bundle, Context, Issue, Layer, Mapped, Outcome, examples};
@@ -30,6 +30,18 @@ pub(super) enum MappingCommand {
         /// Files with one or more HL7 v2 messages.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Map whole folders and show the shares of mapped, ignored and held messages, with reasons.
+    Survey {
+        /// A layer over the base packs: a name, or a file ending in .toml. Repeatable, in order.
+        #[arg(long = "overlay", value_name = "NAME|FILE")]
+        overlays: Vec<String>,
+        /// The zone of times without an offset (IANA).
+        #[arg(long, default_value = "UTC")]
+        zone: String,
+        /// Folders; those in them are read too.
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
     },
     /// Run every example beside the mappings in a folder.
     Test {
@@ -54,6 +66,11 @@ pub(super) fn run(command: MappingCommand) -> anyhow::Result<ExitCode> {
             json: _,
             files,
         } => attempt(&overlays, &zone, &files),
+        MappingCommand::Survey {
+            overlays,
+            zone,
+            folders,
+        } => survey::run(&overlays, &zone, &folders),
         MappingCommand::Test { folder } => {
             let report = examples::run_folder(&folder);
             output::line(&report.to_string())?;
@@ -80,7 +97,7 @@ pub(super) fn run(command: MappingCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn compile(overlays: &[String]) -> Option<Bundle> {
+pub(super) fn compile(overlays: &[String]) -> Option<Bundle> {
     let layers: Vec<Layer> = overlays
         .iter()
         .map(|name| Layer::from_argument(name))
@@ -94,6 +111,17 @@ fn compile(overlays: &[String]) -> Option<Bundle> {
             None
         }
     }
+}
+
+/// The zone of this name, or an error for who asked.
+pub(super) fn zone_of(name: &str) -> Option<TimeZone> {
+    let zone = TimeZone::get(name).ok();
+    if zone.is_none() {
+        output::error(
+            "--zone: expected an IANA zone such as America/New_York; see `timedatectl list-timezones`",
+        );
+    }
+    zone
 }
 
 /// One line of `careloop mapping try --json`.
@@ -129,10 +157,7 @@ fn attempt(overlays: &[String], zone: &str, files: &[PathBuf]) -> anyhow::Result
     let Some(bundle) = compile(overlays) else {
         return Ok(ExitCode::from(CONFIGURATION));
     };
-    let Ok(zone) = TimeZone::get(zone) else {
-        output::error(
-            "--zone: expected an IANA zone such as America/New_York; see `timedatectl list-timezones`",
-        );
+    let Some(zone) = zone_of(zone) else {
         return Ok(ExitCode::from(super::USAGE));
     };
     let mut unreadable = false;
@@ -187,7 +212,7 @@ fn messages(bundle: &Bundle, zone: &TimeZone, file: &str, bytes: &[u8]) -> anyho
     Ok(())
 }
 
-fn map(bundle: &Bundle, zone: &TimeZone, piece: &[u8]) -> Mapped {
+pub(super) fn map(bundle: &Bundle, zone: &TimeZone, piece: &[u8]) -> Mapped {
     let message = match Message::read(piece, None) {
         Ok(message) => message,
         Err(error) => return unreadable(&error),

@@ -254,7 +254,7 @@ async fn show(desk: &Desk, id: Uuid, asker: &Asker, json: bool) -> anyhow::Resul
     match text {
         Some(text) => output::line(&text.replace('\r', "\n"))?,
         None => {
-            output::line("The text was purged after its time, or cannot be opened with this key.")?
+            output::line("The text was purged after its time, or cannot be opened with this key.")?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ mod message;
 pub mod output;
 mod person;
 mod serve;
+mod survey;
 mod task;
 
 use std::path::PathBuf;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use uuid::Uuid;
 
 use super::{Global, output};
+use crate::store::TaskListing;
 
 /// Commands about tasks.
 #[derive(Subcommand)]
@@ -47,31 +48,10 @@ pub(super) async fn run(global: &Global, command: TaskCommand) -> anyhow::Result
             limit,
             json,
         } => {
-            let tasks = desk
-                .store
-                .task_list(desk.id, state.as_deref(), person, limit)
-                .await?;
-            if json {
-                for task in &tasks {
-                    output::json_line(task)?;
-                }
-                return Ok(());
-            }
-            let rows = tasks.into_iter().map(|task| {
-                let why = task.reason.unwrap_or_default();
-                vec![
-                    task.id,
-                    task.state,
-                    task.mode,
-                    task.routing_key,
-                    task.due_at,
-                    task.reason_codes.join(" "),
-                    why,
-                ]
-            });
-            output::table(
-                &["id", "state", "mode", "goes to", "due", "reasons", "why"],
-                rows,
+            let state = state.as_deref();
+            list(
+                &desk.store.task_list(desk.id, state, person, limit).await?,
+                json,
             )?;
         }
         TaskCommand::Withheld { json } => {
@@ -108,4 +88,25 @@ pub(super) async fn run(global: &Global, command: TaskCommand) -> anyhow::Result
         }
     }
     Ok(())
+}
+
+fn list(tasks: &[TaskListing], json: bool) -> std::io::Result<()> {
+    if json {
+        return tasks.iter().try_for_each(output::json_line);
+    }
+    let rows = tasks.iter().map(|task| {
+        vec![
+            task.id.clone(),
+            task.state.clone(),
+            task.mode.clone(),
+            task.routing_key.clone(),
+            task.due_at.clone(),
+            task.reason_codes.join(" "),
+            task.reason.clone().unwrap_or_default(),
+        ]
+    });
+    output::table(
+        &["id", "state", "mode", "goes to", "due", "reasons", "why"],
+        rows,
+    )
 }

@@ -111,6 +111,7 @@ written! {
         rules: BTreeMap<Name, Mode>,
         source_rank: Vec<Spanned<Name>>,
         implied_treatment_contact: Option<bool>,
+        contact_policy: Maybe<String>,
         pilot_daily_cap: Option<u32>,
     }
 

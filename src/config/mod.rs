@@ -199,6 +199,8 @@ pub struct Tenant {
     pub source_rank: Vec<String>,
     /// Whether a treatment finding with no denial may become a live-phone task.
     pub implied_treatment_contact: bool,
+    /// The site's own contact policy, in place of the one that ships.
+    pub contact_policy: Option<PathBuf>,
     /// Tasks a day in pilot mode.
     pub pilot_daily_cap: u32,
 }

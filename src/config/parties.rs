@@ -1,6 +1,7 @@
 //! Tenants with their sources, teams and agreements: what spans keys and names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use toml::Spanned;
@@ -221,8 +222,28 @@ fn tenant(
             .collect(),
         source_rank: rank,
         implied_treatment_contact: written.implied_treatment_contact.unwrap_or(false),
+        contact_policy: contact_policy(check, place, &written.contact_policy),
         pilot_daily_cap: written.pilot_daily_cap.unwrap_or(PILOT_DAILY_CAP),
     })
+}
+
+/// The site's own contact policy.
+fn contact_policy(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &Maybe<String>,
+) -> Option<PathBuf> {
+    let written = written.as_ref()?;
+    let path = written.get_ref().strip_prefix("file:");
+    let Some(path) = path.filter(|path| !path.is_empty()) else {
+        check.report(
+            &place.key("contact_policy", written),
+            "expected file:PATH, found text of another form",
+            "write contact_policy = \"file:contact-policy.toml\", or leave it out for the one that ships",
+        );
+        return None;
+    };
+    Some(check.layers.path(&written.span(), path))
 }
 
 /// The tenant's zone: its own, or the one that all its sources share.

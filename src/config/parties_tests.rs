@@ -109,6 +109,21 @@ fn names_must_be_known_and_unique() {
 }
 
 #[test]
+fn a_contact_policy_is_a_file_beside_the_configuration() {
+    let with = |value: &str| {
+        CLINIC.replace("rules =", &format!("contact_policy = \"{value}\"\nrules ="))
+    };
+    assert!(load(CLINIC).ok().unwrap().tenants[0].contact_policy.is_none());
+    let config = load(&with("file:hours.toml")).ok().unwrap();
+    let path = config.tenants[0].contact_policy.clone().unwrap();
+    assert_eq!(path.to_str(), Some("clinic/hours.toml"));
+    one(
+        &with("hours.toml"),
+        &["tenant[0].contact_policy", "expected file:PATH"],
+    );
+}
+
+#[test]
 fn agreements_are_ordered_and_give_notice_in_time() {
     one(
         &CLINIC.replace("until = 2029", "until = 2025"),

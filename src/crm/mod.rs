@@ -4,21 +4,23 @@
 //! reference into the EHR, a clinical date and a status, and never a code, a value or a text.
 //! None of these types has `Debug` or `Display`, because they hold protected values.
 
+mod assertion;
 mod change;
 mod matching;
-mod merging;
 mod record;
 mod schema;
 mod status;
 mod time;
+mod view;
 
+pub use assertion::{Assertion, Group, Origin, Payload};
 pub use change::{
     Address, AppointmentChange, Change, Contact, Identifier, MergeChange, Name, PatientChange,
     PointerChange, RequestChange, Tri,
 };
 pub use matching::{Match, Trust, TrustedIdentifier, resolve};
-pub use merging::{Assertion, Group, Origin, Payload, View};
 pub use record::{Appointment, Chart, Demographics, Pointer, Request, RequestKind};
 pub use schema::{Entity, FieldType, entity};
 pub use status::{AppointmentStatus, ContactSystem, Priority, RequestStatus, Sex, Stage};
 pub use time::{Moment, PartialDate};
+pub use view::View;

@@ -4,6 +4,7 @@
 //! of the CRM come back on a queue. Without a broker the same envelopes go to spool files.
 
 mod answers;
+mod clear;
 pub mod envelope;
 pub mod events;
 pub mod publisher;

@@ -14,18 +14,10 @@ use uuid::Uuid;
 
 use super::Error;
 use super::publisher::{Outgoing, Published, Publisher, PublisherState};
-use super::seal::{Allowed, Setting};
-use crate::care::{TaskEvent, TaskState};
 use crate::clock;
-use crate::config::{Mode, Pace, TASKS_DESTINATION};
-use crate::consent::Outcome;
-use crate::crm::View;
-use crate::outreach;
+use crate::config::{Pace, TASKS_DESTINATION};
 use crate::site::Site;
-use crate::store::{
-    ClaimedEnvelope, DecisionRow, EnvelopeKind, PublishOutcome, Record, Store, TaskRow, Tx,
-    Withdrawal,
-};
+use crate::store::{PublishOutcome, Store};
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +28,13 @@ pub enum Step {
     Idle,
 }
 
-/// The longest wait between two tries of one envelope.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
-
 /// The relay of one tenant.
 pub struct Relay {
     store: Store,
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     publisher: Arc<Publisher>,
     pace: Pace,
-    public_url: String,
+    pub(super) public_url: String,
     published: Box<dyn Fn(&'static str) + Send + Sync>,
 }
 
@@ -119,9 +108,7 @@ impl Relay {
         }
         let outcomes = self.publish(&cleared).await;
         self.settle(&cleared, &outcomes).await?;
-        let moved = outcomes
-            .iter()
-            .any(|outcome| *outcome == PublishOutcome::Confirmed);
+        let moved = outcomes.contains(&PublishOutcome::Confirmed);
         Ok(if moved { Step::Worked } else { Step::Idle })
     }
 
@@ -158,190 +145,6 @@ impl Relay {
         }
         tx.commit().await?;
         Ok((due.len(), cleared))
-    }
-
-    /// Decides about one envelope, under the lock of its person. `None` means that it does not
-    /// leave now; the rows say why.
-    async fn clear(
-        &self,
-        tx: &mut Tx,
-        envelope: &ClaimedEnvelope,
-        now: Timestamp,
-    ) -> Result<Option<Outgoing>, Error> {
-        tx.lock_person(envelope.person).await?;
-        let record = tx.load(envelope.person, now).await?;
-        let found = record.as_ref().and_then(|record| {
-            record
-                .tasks
-                .iter()
-                .find(|task| task.id == envelope.task)
-                .map(|task| (record, task))
-        });
-        let Some((record, task)) = found else {
-            tx.end_envelope(envelope.id, "dropped", "content-error")
-                .await?;
-            return Ok(None);
-        };
-        let setting = Setting {
-            tenant: &self.site.config.name,
-            public_url: &self.public_url,
-            now,
-        };
-        if envelope.kind == EnvelopeKind::Cancelled {
-            return self
-                .sealed(tx, envelope, setting.cancellation(envelope, task))
-                .await;
-        }
-        if envelope.expires_at <= now {
-            self.end(
-                tx,
-                (envelope, "dropped", "expired"),
-                (record, task),
-                TaskEvent::Expired,
-                now,
-            )
-            .await?;
-            return Ok(None);
-        }
-        if task.state != TaskState::Queued {
-            tx.end_envelope(envelope.id, "withdrawn", "superseded")
-                .await?;
-            return Ok(None);
-        }
-        if self.mode(record, task) == Mode::Observe {
-            self.end(
-                tx,
-                (envelope, "withdrawn", "manual"),
-                (record, task),
-                TaskEvent::Muted,
-                now,
-            )
-            .await?;
-            return Ok(None);
-        }
-        self.ask(tx, envelope, (record, task), &setting).await
-    }
-
-    async fn ask(
-        &self,
-        tx: &mut Tx,
-        envelope: &ClaimedEnvelope,
-        (record, task): (&Record, &TaskRow),
-        setting: &Setting<'_>,
-    ) -> Result<Option<Outgoing>, Error> {
-        let now = setting.now;
-        let view = View::of(&record.assertions, &self.site.config.source_rank);
-        let live = record
-            .findings
-            .iter()
-            .any(|finding| finding.id == task.finding && finding.state.is_live());
-        let request = outreach::Request {
-            task: task.id,
-            detail: &task.detail,
-            due_at: task.due_at,
-            still_needed: live,
-        };
-        let decision = outreach::decide(&request, record, &view, &self.site.policy, now);
-        let row = DecisionRow {
-            id: Uuid::now_v7(),
-            person: task.person,
-            task: task.id,
-            stage: "published",
-            at: now,
-            decision,
-        };
-        tx.store_decision(&row).await?;
-        let mut next = task.clone();
-        next.decision = Some(row.id);
-        let decision = &row.decision;
-        match decision.result {
-            Outcome::Allow | Outcome::AllowWithObligations => {
-                tx.store_task(record, &next).await?;
-                let language = view.demographics.language.as_deref();
-                let allowed = Allowed {
-                    id: row.id,
-                    decision,
-                    language,
-                };
-                self.sealed(tx, envelope, setting.request(envelope, task, &allowed))
-                    .await
-            }
-            Outcome::Defer => {
-                tx.store_task(record, &next).await?;
-                let later = decision.next_allowed_at.unwrap_or(now + LONGEST_WAIT);
-                tx.postpone(envelope.id, later).await?;
-                Ok(None)
-            }
-            Outcome::Deny | Outcome::HumanReview => {
-                next.ask_at = decision.look_again_at;
-                self.end(
-                    tx,
-                    (envelope, "withdrawn", "consent-revoked"),
-                    (record, &next),
-                    TaskEvent::Denied,
-                    now,
-                )
-                .await?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Ends an envelope with its task; where an earlier try may have arrived, a cancellation
-    /// follows it.
-    async fn end(
-        &self,
-        tx: &mut Tx,
-        (envelope, state, reason): (&ClaimedEnvelope, &'static str, &'static str),
-        (record, task): (&Record, &TaskRow),
-        event: TaskEvent,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let mut next = task.clone();
-        next.state = task.state.after(event).unwrap_or(task.state);
-        next.changed_at = now;
-        next.version = task.version + 1;
-        tx.store_task(record, &next).await?;
-        if envelope.in_doubt {
-            let withdrawal = Withdrawal {
-                task: task.id,
-                reason,
-                message: envelope.message,
-            };
-            tx.withdraw_task(&withdrawal, now).await?;
-        }
-        tx.end_envelope(envelope.id, state, reason).await?;
-        Ok(())
-    }
-
-    /// An envelope that cannot be written is ended, loudly: it would fail for ever.
-    async fn sealed(
-        &self,
-        tx: &mut Tx,
-        envelope: &ClaimedEnvelope,
-        built: Result<Outgoing, super::envelope::Error>,
-    ) -> Result<Option<Outgoing>, Error> {
-        match built {
-            Ok(outgoing) => Ok(Some(outgoing)),
-            Err(error) => {
-                tracing::error!(envelope = %envelope.id, %error, "a task cannot be written as a message");
-                tx.end_envelope(envelope.id, "dropped", "content-error")
-                    .await?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
-        let latest = record
-            .assertions
-            .iter()
-            .max_by_key(|assertion| assertion.event_time);
-        let label = latest
-            .map(|assertion| assertion.source.as_str())
-            .unwrap_or_default();
-        self.site
-            .mode(&task.detail.rule, label, Site::is_test(label))
     }
 
     async fn publish(&self, cleared: &[Cleared]) -> Vec<PublishOutcome> {

@@ -39,7 +39,7 @@ impl Setting<'_> {
             field: "contact.contactPoint",
             expected: "a contact point",
         })?;
-        let channel = decision.channel.map(|channel| channel.name());
+        let channel = decision.channel.map(crate::consent::Channel::name);
         let until = decision.valid_until.unwrap_or(task.due_at);
         let reach = Reach {
             channel: word(words::Channel::parse, channel, "contact.channel")?,

@@ -7,6 +7,7 @@ mod plan;
 mod process;
 mod subject;
 mod sweep;
+mod tasks;
 mod translate;
 mod worker;
 

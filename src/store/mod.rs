@@ -5,6 +5,7 @@
 //! row-level security. Protected values are cells sealed by `vault`.
 
 mod accounting;
+mod answers;
 mod apply;
 mod audit;
 mod consent;
@@ -21,6 +22,7 @@ mod record;
 mod tx;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
+pub use answers::TaskEventEffect;
 pub use audit::AuditEntry;
 pub use consent::NewOptOut;
 pub use effects::{
@@ -30,7 +32,7 @@ pub use inbox::{Arrival, Claimed, Receipt};
 pub use keys::{KeyStatus, TenantKeys};
 pub use lanes::Lease;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
-pub use outbox::{ClaimedEnvelope, EnvelopeKind, OutboxCounts, PublishOutcome, TaskEventEffect};
+pub use outbox::{ClaimedEnvelope, EnvelopeKind, OutboxCounts, PublishOutcome};
 pub use record::{ContactRow, Member, Record};
 pub use tx::Tx;
 

@@ -443,6 +443,31 @@ impl Tx {
         now: Timestamp,
         record: &mut Record,
     ) -> Result<(), Error> {
+        self.entries(person, record).await?;
+        self.opt_outs(person, record).await?;
+        let holds = rows!(
+            self,
+            (String,),
+            "SELECT reason FROM outreach_hold WHERE tenant = $1 AND person = $2 AND (until_at IS NULL OR until_at > $3)",
+            person,
+            now.as_microsecond()
+        )?;
+        for (reason,) in holds {
+            let hold = Hold::from_name(&reason);
+            record.holds.push(hold.ok_or(Error::Form { table: "outreach_hold" })?);
+        }
+        self.sent(person, now, record).await?;
+        let pilot = row!(
+            self,
+            (i64,),
+            "SELECT since_at FROM pilot_person WHERE tenant = $1 AND person = $2",
+            person
+        )?;
+        record.is_pilot |= pilot.is_some();
+        Ok(())
+    }
+
+    async fn entries(&mut self, person: Uuid, record: &mut Record) -> Result<(), Error> {
         let entries = rows!(
             self,
             StoredEntry,
@@ -453,36 +478,34 @@ impl Tx {
         for entry in entries {
             record.entries.push(entry.open()?);
         }
-        let opt_outs = rows!(
+        Ok(())
+    }
+
+    /// Opt-outs of the person, and of everybody with whom a number is shared.
+    async fn opt_outs(&mut self, person: Uuid, record: &mut Record) -> Result<(), Error> {
+        let found = rows!(
             self,
             (Option<Vec<u8>>, Option<String>, i64),
             "SELECT value_index, channel, at FROM opt_out WHERE tenant = $1 AND (person = $2 OR value_index IN (\
              SELECT value_index FROM contact_point WHERE tenant = $1 AND person = $2))",
             person
         )?;
-        for (contact, channel, since) in opt_outs {
+        for (contact, channel, since) in found {
             let channel = channel
-                .map(|name| Channel::from_name(&name).ok_or(Error::Form { table: "opt_out" }));
-            record.opt_outs.push(OptOut {
-                contact,
-                channel: channel.transpose()?,
-                at: at(since),
-            });
+                .map(|name| Channel::from_name(&name).ok_or(Error::Form { table: "opt_out" }))
+                .transpose()?;
+            record.opt_outs.push(OptOut { contact, channel, at: at(since) });
         }
-        let holds = rows!(
-            self,
-            (String,),
-            "SELECT reason FROM outreach_hold WHERE tenant = $1 AND person = $2 AND (until_at IS NULL OR until_at > $3)",
-            person,
-            now.as_microsecond()
-        )?;
-        for (reason,) in holds {
-            record
-                .holds
-                .push(Hold::from_name(&reason).ok_or(Error::Form {
-                    table: "outreach_hold",
-                })?);
-        }
+        Ok(())
+    }
+
+    /// What was sent in the last seven days, and slots that are reserved.
+    async fn sent(
+        &mut self,
+        person: Uuid,
+        now: Timestamp,
+        record: &mut Record,
+    ) -> Result<(), Error> {
         let week = now - SignedDuration::from_hours(7 * 24);
         let sent = rows!(
             self,
@@ -494,22 +517,8 @@ impl Tx {
         )?;
         for (task, when, channel, contact) in sent {
             let channel = Channel::from_name(&channel).ok_or(Error::Form { table: "outbox" })?;
-            record.sent.push((
-                task,
-                Sent {
-                    at: at(when),
-                    channel,
-                    contact,
-                },
-            ));
+            record.sent.push((task, Sent { at: at(when), channel, contact }));
         }
-        let pilot = row!(
-            self,
-            (i64,),
-            "SELECT since_at FROM pilot_person WHERE tenant = $1 AND person = $2",
-            person
-        )?;
-        record.is_pilot |= pilot.is_some();
         Ok(())
     }
 }

@@ -10,16 +10,26 @@ use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
 
 const BASE: &str = include_str!("../seeds/mapping_file/base.toml");
+const TABLES: &str = include_str!("../seeds/mapping_file/tables.toml");
+const CONCEPT: &str = include_str!("../seeds/mapping_file/concept.toml");
 const MESSAGE: &str = include_str!("../seeds/message/a08.hl7");
 static SAMPLE: LazyLock<Message> = LazyLock::new(|| Message::parse(MESSAGE).unwrap());
 
 fuzz_target!(|text: &str| {
-    run(Bundle::compile(&Files::of(&[("hl7v2/fuzzed.toml", text)]), &[]));
-    let base = Files::of(&[("hl7v2/base.toml", BASE), ("tables/fuzzed.toml", text)]);
-    run(Bundle::compile(&base, &[]));
+    run(Bundle::compile(&around(("hl7v2/base.toml", text)), &[]));
+    run(Bundle::compile(&around(("tables/tables.toml", text)), &[]));
+    run(Bundle::compile(&around(("concepts/diabetes.toml", text)), &[]));
     let layer = Layer::Text { name: "fuzzed.toml".to_owned(), text: text.to_owned() };
-    run(Bundle::compile(&Files::of(&[("hl7v2/base.toml", BASE)]), &[layer]));
+    run(Bundle::compile(&around(("hl7v2/base.toml", BASE)), &[layer]));
 });
+
+/// The base files with one of them replaced.
+fn around((name, text): (&str, &str)) -> Files {
+    let mut files = vec![("hl7v2/base.toml", BASE), ("tables/tables.toml", TABLES), ("concepts/diabetes.toml", CONCEPT)];
+    files.retain(|(known, _)| *known != name);
+    files.push((name, text));
+    Files::of(&files)
+}
 
 fn run(compiled: Result<Bundle, Vec<careloop::mapping::Diagnostic>>) {
     match compiled {

@@ -1,7 +1,13 @@
 //! Tests of assertions: order of arrival never decides, event time does.
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
 use super::*;
-use crate::crm::{AppointmentStatus, Moment};
+use crate::crm::{
+    AppointmentChange, AppointmentStatus, Change, Identifier, Moment, Name, Origin, PatientChange,
+    Tri,
+};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_770_000_000 + second).unwrap()

@@ -1,0 +1,111 @@
+//! The view of a person: what follows from the assertions of all sources.
+//!
+//! Per group of fields it takes the configured rank of sources, then the latest event time; an
+//! appointment or a request that two sources tell of is one, and its newest telling stands.
+
+use std::collections::BTreeMap;
+
+use super::assertion::{Assertion, Group, Payload};
+use super::record::{Appointment, Chart, Demographics, Request, share_identifier};
+
+/// A person as the rules and the people see them.
+#[derive(Clone, Default)]
+pub struct View {
+    /// Demographics.
+    pub demographics: Demographics,
+    /// Appointments, requests and pointers.
+    pub chart: Chart,
+}
+
+impl View {
+    /// The view that follows from all assertions of a person and of the records merged into it.
+    /// `rank` lists sources, the most trusted first; unlisted ones come last.
+    pub fn of(assertions: &[Assertion], rank: &[String]) -> Self {
+        let place = |source: &str| {
+            rank.iter()
+                .position(|name| name == source)
+                .unwrap_or(usize::MAX)
+        };
+        let mut best: BTreeMap<Group, &Assertion> = BTreeMap::new();
+        let mut view = Self::default();
+        for assertion in assertions {
+            match &assertion.payload {
+                Payload::Appointment(appointment) => view.add_appointment(appointment),
+                Payload::Request(request) => view.add_request(request),
+                Payload::Pointer(pointer) => view.chart.pointers.push(pointer.clone()),
+                Payload::Restrictions(fields) => {
+                    view.demographics
+                        .restrictions
+                        .extend(fields.iter().cloned());
+                }
+                _ => {
+                    let better = best.get(&assertion.group).is_none_or(|held| {
+                        (
+                            place(&assertion.source),
+                            std::cmp::Reverse(assertion.event_time),
+                        ) < (place(&held.source), std::cmp::Reverse(held.event_time))
+                    });
+                    if better {
+                        best.insert(assertion.group, assertion);
+                    }
+                }
+            }
+        }
+        for assertion in best.into_values() {
+            view.demographics.take(&assertion.payload);
+        }
+        view.chart.birth_date = view.demographics.birth_date;
+        view.chart.sex = view.demographics.sex;
+        view.chart.deceased = view.demographics.deceased;
+        view
+    }
+
+    /// One appointment told by two sources is one appointment; the newest telling stands.
+    fn add_appointment(&mut self, appointment: &Appointment) {
+        let same = self
+            .chart
+            .appointments
+            .iter_mut()
+            .find(|known| share_identifier(&known.identifiers, &appointment.identifiers));
+        match same {
+            Some(known) if known.changed_at <= appointment.changed_at => {
+                *known = appointment.clone();
+            }
+            Some(_) => {}
+            None => self.chart.appointments.push(appointment.clone()),
+        }
+    }
+
+    fn add_request(&mut self, request: &Request) {
+        let same = self.chart.requests.iter_mut().find(|known| {
+            known.kind == request.kind && share_identifier(&known.identifiers, &request.identifiers)
+        });
+        match same {
+            Some(known) if known.changed_at <= request.changed_at => *known = request.clone(),
+            Some(_) => {}
+            None => self.chart.requests.push(request.clone()),
+        }
+    }
+}
+
+impl Demographics {
+    fn take(&mut self, payload: &Payload) {
+        match payload {
+            Payload::Names(names) => self.names = names.clone().unwrap_or_default(),
+            Payload::BirthDate(date) => self.birth_date = *date,
+            Payload::Sex(sex) => self.sex = *sex,
+            Payload::Contacts(contacts) => self.contacts = contacts.clone().unwrap_or_default(),
+            Payload::Addresses(list) => self.addresses = list.clone().unwrap_or_default(),
+            Payload::Language(language) => self.language = language.clone(),
+            Payload::Deceased(deceased) => self.deceased = deceased.unwrap_or(false),
+            Payload::Restrictions(_)
+            | Payload::Appointment(_)
+            | Payload::Request(_)
+            | Payload::Pointer(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "assertion_tests.rs"]
+mod tests;

@@ -1,0 +1,270 @@
+//! Starts the stations, and stops them in the order in which data flows.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::care::Rules;
+use crate::clock;
+use crate::config::{self, Config};
+use crate::consent::Policy;
+use crate::intake::mllp::{Bound, Station};
+use crate::intake::{self, Door, Readiness};
+use crate::mapping::{Bundle, Layer};
+use crate::site::{Feed, Site};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::vault::Key;
+
+mod gauges;
+mod stations;
+
+use gauges::{Gauges, Watch};
+use stations::{Around, publisher, serve_http, start_outbox, start_pipeline};
+
+/// More than any contact policy needs.
+const POLICY_BYTES: u64 = 1024 * 1024;
+
+/// A running hub.
+pub struct Daemon {
+    /// Where each source listens.
+    pub bound: Vec<Bound>,
+    /// Where health and metrics are served.
+    pub http: Option<SocketAddr>,
+    /// The store.
+    pub store: Store,
+    config: Config,
+    station: Station,
+    door: Door,
+    pipeline: Floor,
+    outbox: Floor,
+    doors: Floor,
+    sites: Vec<Arc<Site>>,
+}
+
+/// Tasks that stop together.
+#[derive(Clone)]
+struct Floor {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Floor {
+    fn new() -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    async fn stop(&self, name: &str, grace: Duration) {
+        self.stop.cancel();
+        self.tracker.close();
+        if timeout(grace, self.tracker.wait()).await.is_err() {
+            tracing::warn!(
+                station = name,
+                left = self.tracker.len(),
+                "grace is over; what is left is done after the next start"
+            );
+        }
+    }
+}
+
+/// The root key that the configuration names.
+///
+/// # Errors
+/// When it cannot be read or is not a key, with what to do.
+pub fn root_key(config: &Config) -> anyhow::Result<Key> {
+    let text = config::secret(&config.root_key)
+        .map_err(|problem| anyhow::anyhow!("{problem}"))
+        .context("the root key cannot be read; make one with `careloop keys init`")?;
+    Ok(Key::from_root_text(&text)?)
+}
+
+/// One tenant with everything compiled, or every problem.
+///
+/// # Errors
+/// With every diagnostic of mappings, rules and policy.
+pub async fn site(store: &Store, tenant: &config::Tenant) -> anyhow::Result<Site> {
+    let number = store.tenant(&tenant.name).await?;
+    let rules = Rules::embedded().map_err(listed)?;
+    for rule in tenant.rule_modes.keys() {
+        if rules.get(rule).is_none() {
+            bail!(
+                "tenant {}: rules: expected the id of a rule, found {rule}; see `careloop check`",
+                tenant.name
+            );
+        }
+    }
+    let policy = policy(tenant)?;
+    let mut feeds = HashMap::new();
+    for source in &tenant.sources {
+        let bundle = Bundle::embedded(&layers(&source.layers)).map_err(listed)?;
+        let first = store.first_message_at(number, &source.name).await?;
+        feeds.insert(
+            source.name.clone(),
+            Feed::new(source, Arc::new(bundle), first),
+        );
+    }
+    Ok(Site {
+        tenant: number,
+        config: tenant.clone(),
+        rules: Arc::new(rules),
+        policy,
+        feeds,
+    })
+}
+
+/// The contact policy of a tenant: its own file, or the one that ships.
+///
+/// # Errors
+/// With every problem of the file.
+pub fn policy(tenant: &config::Tenant) -> anyhow::Result<Policy> {
+    let policy = match &tenant.contact_policy {
+        None => Policy::embedded(),
+        Some(path) => {
+            let text = config::read(path, POLICY_BYTES)
+                .map_err(|problem| anyhow::anyhow!("{problem}"))
+                .with_context(|| format!("tenant {}: contact_policy", tenant.name))?;
+            Policy::compile(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(&text),
+            )
+        }
+    };
+    Ok(policy
+        .map_err(listed)?
+        .with_implied_treatment_contact(tenant.implied_treatment_contact))
+}
+
+/// The mapping layers of a source, as its configuration lists them.
+pub fn layers(names: &[String]) -> Vec<Layer> {
+    names
+        .iter()
+        .map(|name| match name.split_once(':') {
+            Some(("file", path)) => Layer::File(path.into()),
+            Some((_, name)) => Layer::Named(name.to_owned()),
+            None => Layer::Named(name.clone()),
+        })
+        .collect()
+}
+
+fn listed<D: std::fmt::Display>(diagnostics: Vec<D>) -> anyhow::Error {
+    let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(lines.join("\n"))
+}
+
+impl Daemon {
+    /// Opens the store, compiles every tenant, and starts outbox, pipeline and intake, in that
+    /// order: what comes in finds everything ready.
+    ///
+    /// # Errors
+    /// When anything of it is not possible, with what to do; nothing is left running then.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let store = Store::open(&config.store, root_key(&config)?).await?;
+        let mut sites = Vec::new();
+        for tenant in &config.tenants {
+            let number = store.ensure_tenant(&tenant.name, clock::now()).await?;
+            store.release_all_claims(number).await?;
+            sites.push(Arc::new(site(&store, tenant).await?));
+        }
+        let floors = [Floor::new(), Floor::new(), Floor::new()];
+        let started = Self::start_stations(config, store, sites, &floors).await;
+        if started.is_err() {
+            for floor in &floors {
+                floor.stop.cancel();
+            }
+        }
+        started
+    }
+
+    async fn start_stations(
+        config: Config,
+        store: Store,
+        sites: Vec<Arc<Site>>,
+        [pipeline, outbox, doors]: &[Floor; 3],
+    ) -> anyhow::Result<Self> {
+        let metrics = Metrics::new()?;
+        let publisher = Arc::new(publisher(&config, outbox).await?);
+        let readiness = Readiness::default();
+        let door = Door::new(store.clone(), readiness.clone());
+        let around = Around {
+            config: &config,
+            store: &store,
+            metrics: &metrics,
+        };
+        let mut endpoints = Vec::new();
+        for site in &sites {
+            let queued = Arc::new(Notify::new());
+            start_outbox(around, site, (&publisher, &queued), outbox);
+            endpoints.extend(start_pipeline(around, site, &queued, pipeline));
+        }
+        let feeds: Vec<Arc<intake::Feed>> = endpoints
+            .iter()
+            .map(|endpoint| Arc::clone(&endpoint.feed))
+            .collect();
+        let station = Station::start(&door, endpoints, &config.mllp).map_err(listed)?;
+        let gauges = Gauges::default();
+        gauges::observe(&metrics, &gauges, &readiness);
+        let watch = Watch {
+            store: store.clone(),
+            sites: sites.clone(),
+            gauges,
+            feeds,
+        };
+        doors
+            .tracker
+            .spawn(watch.run(metrics.clone(), doors.stop.clone()));
+        let http = serve_http(around, (readiness, publisher), &sites, doors).await?;
+        Ok(Self {
+            bound: station.bound().to_vec(),
+            http,
+            station,
+            door,
+            pipeline: pipeline.clone(),
+            outbox: outbox.clone(),
+            doors: doors.clone(),
+            store,
+            config,
+            sites,
+        })
+    }
+
+    /// Stops intake, then the pipeline, then the outbox, each within its grace, and says what is
+    /// left for the next start.
+    pub async fn stop(self) {
+        let grace = &self.config.grace;
+        let cut = self.station.stop(grace.intake).await;
+        if cut > 0 {
+            tracing::warn!(connections = cut, "grace is over; their senders send again");
+        }
+        self.door.close().await;
+        self.pipeline.stop("pipeline", grace.pipeline).await;
+        self.outbox.stop("outbox", grace.outbox).await;
+        for site in &self.sites {
+            let waiting = self
+                .store
+                .backlog(site.tenant)
+                .await
+                .map(|(waiting, _)| waiting);
+            let outbox = self.store.outbox_counts(site.tenant).await;
+            if let (Ok(waiting), Ok(outbox)) = (waiting, outbox) {
+                tracing::info!(
+                    tenant = %site.config.name,
+                    messages = waiting,
+                    envelopes = outbox.waiting + outbox.publishing,
+                    "stopped; this is left for the next start"
+                );
+            }
+        }
+        self.doors.stop("doors", Duration::from_secs(2)).await;
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,186 @@
+//! Builds each station from the configuration and starts it on its floor.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::Floor;
+use crate::clock;
+use crate::config::{self, Config};
+use crate::intake::mllp::Endpoint;
+use crate::intake::{self, Readiness};
+use crate::outbox::rabbit::Rabbit;
+use crate::outbox::spool::Spool;
+use crate::outbox::{Answers, Publisher, PublisherState, Relay, Topology};
+use crate::pipeline::{Pipeline, Sweep, Worker};
+use crate::site::Site;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::web;
+
+/// What every station needs.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) config: &'a Config,
+    pub(super) store: &'a Store,
+    pub(super) metrics: &'a Metrics,
+}
+
+/// The destination of tasks: the broker, or spool files without one.
+pub(super) async fn publisher(config: &Config, floor: &Floor) -> anyhow::Result<Publisher> {
+    let Some(broker) = &config.broker else {
+        let spool = Spool::open(&config.spool).await;
+        let spool = spool.with_context(|| {
+            format!(
+                "spool.folder: {} cannot be written; give careloop a folder of its own",
+                config.spool.display()
+            )
+        })?;
+        return Ok(Publisher::Spool(spool));
+    };
+    let mut topology = Topology::of(&config.tenants)?;
+    for tenant in &config.tenants {
+        for location in &tenant.locations {
+            if !tenant
+                .teams
+                .iter()
+                .any(|team| team.location == location.name)
+            {
+                topology =
+                    topology.with_team(&tenant.name, &location.name, config::DEFAULT_TEAM)?;
+            }
+        }
+    }
+    let rabbit = Rabbit::start(broker, topology, &floor.tracker, floor.stop.clone()).await?;
+    Ok(Publisher::Rabbit(rabbit))
+}
+
+/// Starts the relay of a tenant, and the consumer of its answers where there is a broker.
+pub(super) fn start_outbox(
+    around: Around<'_>,
+    site: &Arc<Site>,
+    (publisher, queued): (&Arc<Publisher>, &Arc<Notify>),
+    floor: &Floor,
+) {
+    let Around {
+        config,
+        store,
+        metrics,
+    } = around;
+    let metrics = metrics.clone();
+    let relay = Relay::new(
+        (store.clone(), Arc::clone(site)),
+        Arc::clone(publisher),
+        config.pace.clone(),
+        config.public_url.clone(),
+        Box::new(move |outcome| metrics.published(outcome)),
+    );
+    floor
+        .tracker
+        .spawn(relay.run(Arc::clone(queued), floor.stop.clone()));
+    if let Publisher::Rabbit(rabbit) = publisher.as_ref() {
+        let answers = Answers::new(store.clone(), site.tenant);
+        let queue = rabbit.task_events(&site.config.name);
+        floor.tracker.spawn(answers.run(queue, floor.stop.clone()));
+    }
+}
+
+/// Starts a worker for each source of a tenant, and its calendar; gives the endpoints to listen on.
+pub(super) fn start_pipeline(
+    around: Around<'_>,
+    site: &Arc<Site>,
+    queued: &Arc<Notify>,
+    floor: &Floor,
+) -> Vec<Endpoint> {
+    let Around { config, store, .. } = around;
+    let pipeline = Pipeline {
+        store: store.clone(),
+        site: Arc::clone(site),
+        queued: Arc::clone(queued),
+    };
+    let mut endpoints = Vec::new();
+    for source in &site.config.sources {
+        let feed = intake::Feed::new(
+            site.tenant,
+            site.config.name.clone(),
+            source.name.clone(),
+            source.zone.clone(),
+        );
+        let worker = Worker::new(pipeline.clone(), &source.name, config.pace.clone());
+        floor
+            .tracker
+            .spawn(worker.run(Arc::clone(&feed.arrived), floor.stop.clone()));
+        let (tenant, name) = (site.config.clone(), source.name.clone());
+        endpoints.push(Endpoint {
+            feed: Arc::new(feed),
+            source: source.clone(),
+            covered: Arc::new(move |today| tenant.is_covered(&name, today)),
+        });
+    }
+    let sweep = Sweep::new(pipeline, config.pace.clone(), config.raw_messages);
+    floor.tracker.spawn(sweep.run(floor.stop.clone()));
+    endpoints
+}
+
+/// Opens the HTTP door: health and metrics.
+pub(super) async fn serve_http(
+    around: Around<'_>,
+    (readiness, publisher): (Readiness, Arc<Publisher>),
+    sites: &[Arc<Site>],
+    floor: &Floor,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Around {
+        config, metrics, ..
+    } = around;
+    let Some(address) = config.http.listen else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("http.listen: {address} cannot be opened; choose a free port or \"off\"")
+    })?;
+    let bound = listener.local_addr()?;
+    let sites = sites.to_vec();
+    let reasons = move || {
+        let mut reasons: Vec<String> = readiness
+            .reasons()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        match publisher.state() {
+            PublisherState::Up => {}
+            PublisherState::Down { reason, .. } => reasons.push(format!("tasks wait: {reason}")),
+            PublisherState::Blocked { .. } => {
+                reasons.push(
+                    "tasks wait: the broker takes nothing until its alarm is over".to_owned(),
+                );
+            }
+        }
+        let now = clock::now();
+        for site in &sites {
+            let today = now.to_zoned(site.config.zone.clone()).date();
+            if !site.config.is_covered(config::TASKS_DESTINATION, today) {
+                reasons.push(format!(
+                    "tenant {}: tasks wait: no agreement in force covers {}",
+                    site.config.name,
+                    config::TASKS_DESTINATION
+                ));
+            }
+        }
+        reasons
+    };
+    let state = web::State {
+        metrics: metrics.clone(),
+        reasons: Arc::new(reasons),
+    };
+    let router = web::router(state, &config.http);
+    floor.tracker.spawn(web::serve(
+        listener,
+        router,
+        config.http.clone(),
+        floor.stop.clone(),
+    ));
+    Ok(Some(bound))
+}

@@ -1,0 +1,231 @@
+//! Decides about one envelope that is due: under the lock of its person, and as of now.
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::Error;
+use super::publisher::Outgoing;
+use super::relay::Relay;
+use super::seal::{Allowed, Setting};
+use crate::care::{TaskEvent, TaskState};
+use crate::config::Mode;
+use crate::consent::Outcome;
+use crate::crm::View;
+use crate::outreach;
+use crate::site::Site;
+use crate::store::{ClaimedEnvelope, DecisionRow, EnvelopeKind, Record, TaskRow, Tx, Withdrawal};
+
+/// How long to wait where a deferral names no instant.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
+
+/// How an envelope ends without leaving: its state, the reason in the words of the message schema,
+/// and what that is to its task.
+struct End {
+    state: &'static str,
+    reason: &'static str,
+    event: TaskEvent,
+}
+
+impl Relay {
+    /// Decides about one envelope, under the lock of its person. `None` means that it does not
+    /// leave now; the rows say why.
+    pub(super) async fn clear(
+        &self,
+        tx: &mut Tx,
+        envelope: &ClaimedEnvelope,
+        now: Timestamp,
+    ) -> Result<Option<Outgoing>, Error> {
+        tx.lock_person(envelope.person).await?;
+        let record = tx.load(envelope.person, now).await?;
+        let found = record.as_ref().and_then(|record| {
+            record
+                .tasks
+                .iter()
+                .find(|task| task.id == envelope.task)
+                .map(|task| (record, task))
+        });
+        let Some((record, task)) = found else {
+            tx.end_envelope(envelope.id, "dropped", "content-error")
+                .await?;
+            return Ok(None);
+        };
+        let setting = Setting {
+            tenant: &self.site.config.name,
+            public_url: &self.public_url,
+            now,
+        };
+        if envelope.kind == EnvelopeKind::Cancelled {
+            return self
+                .sealed(tx, envelope, setting.cancellation(envelope, task))
+                .await;
+        }
+        if envelope.expires_at <= now {
+            self.end(
+                (tx, now),
+                envelope,
+                (record, task),
+                End {
+                    state: "dropped",
+                    reason: "expired",
+                    event: TaskEvent::Expired,
+                },
+            )
+            .await?;
+            return Ok(None);
+        }
+        if task.state != TaskState::Queued {
+            tx.end_envelope(envelope.id, "withdrawn", "superseded")
+                .await?;
+            return Ok(None);
+        }
+        if self.mode(record, task) == Mode::Observe {
+            self.end(
+                (tx, now),
+                envelope,
+                (record, task),
+                End {
+                    state: "withdrawn",
+                    reason: "manual",
+                    event: TaskEvent::Muted,
+                },
+            )
+            .await?;
+            return Ok(None);
+        }
+        self.ask(tx, envelope, (record, task), &setting).await
+    }
+
+    /// Asks consent as of now, and records the answer.
+    async fn ask(
+        &self,
+        tx: &mut Tx,
+        envelope: &ClaimedEnvelope,
+        (record, task): (&Record, &TaskRow),
+        setting: &Setting<'_>,
+    ) -> Result<Option<Outgoing>, Error> {
+        let now = setting.now;
+        let view = View::of(&record.assertions, &self.site.config.source_rank);
+        let row = self.decide((record, task), &view, now);
+        tx.store_decision(&row).await?;
+        let decision = &row.decision;
+        let mut next = task.clone();
+        next.decision = Some(row.id);
+        match decision.result {
+            Outcome::Allow | Outcome::AllowWithObligations => {
+                tx.store_task(record, &next).await?;
+                let language = view.demographics.language.as_deref();
+                let allowed = Allowed {
+                    id: row.id,
+                    decision,
+                    language,
+                };
+                self.sealed(tx, envelope, setting.request(envelope, task, &allowed))
+                    .await
+            }
+            Outcome::Defer => {
+                tx.store_task(record, &next).await?;
+                let later = decision.next_allowed_at.unwrap_or(now + LONGEST_WAIT);
+                tx.postpone(envelope.id, later).await?;
+                Ok(None)
+            }
+            Outcome::Deny | Outcome::HumanReview => {
+                next.ask_at = decision.look_again_at;
+                let event = TaskEvent::Denied;
+                let end = End {
+                    state: "withdrawn",
+                    reason: "consent-revoked",
+                    event,
+                };
+                self.end((tx, now), envelope, (record, &next), end).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn decide(
+        &self,
+        (record, task): (&Record, &TaskRow),
+        view: &View,
+        now: Timestamp,
+    ) -> DecisionRow {
+        let mut findings = record.findings.iter();
+        let request = outreach::Request {
+            task: task.id,
+            detail: &task.detail,
+            due_at: task.due_at,
+            still_needed: findings
+                .any(|finding| finding.id == task.finding && finding.state.is_live()),
+        };
+        DecisionRow {
+            id: Uuid::now_v7(),
+            person: task.person,
+            task: task.id,
+            stage: "published",
+            at: now,
+            decision: outreach::decide(&request, record, view, &self.site.policy, now),
+        }
+    }
+
+    /// Ends an envelope with its task; where an earlier try may have arrived, a cancellation
+    /// follows it.
+    async fn end(
+        &self,
+        (tx, now): (&mut Tx, Timestamp),
+        envelope: &ClaimedEnvelope,
+        (record, task): (&Record, &TaskRow),
+        end: End,
+    ) -> Result<(), Error> {
+        let End {
+            state,
+            reason,
+            event,
+        } = end;
+        let mut next = task.clone();
+        next.state = task.state.after(event).unwrap_or(task.state);
+        next.changed_at = now;
+        next.version = task.version + 1;
+        tx.store_task(record, &next).await?;
+        if envelope.in_doubt {
+            let withdrawal = Withdrawal {
+                task: task.id,
+                reason,
+                message: envelope.message,
+            };
+            tx.withdraw_task(&withdrawal, now).await?;
+        }
+        tx.end_envelope(envelope.id, state, reason).await?;
+        // The calendar finds out when this task may be asked again.
+        tx.look_at(record.person, now).await?;
+        Ok(())
+    }
+
+    /// An envelope that cannot be written is ended, loudly: it would fail for ever.
+    async fn sealed(
+        &self,
+        tx: &mut Tx,
+        envelope: &ClaimedEnvelope,
+        built: Result<Outgoing, super::envelope::Error>,
+    ) -> Result<Option<Outgoing>, Error> {
+        match built {
+            Ok(outgoing) => Ok(Some(outgoing)),
+            Err(error) => {
+                tracing::error!(envelope = %envelope.id, %error, "a task cannot be written as a message");
+                tx.end_envelope(envelope.id, "dropped", "content-error")
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
+        let latest = record
+            .assertions
+            .iter()
+            .max_by_key(|assertion| assertion.event_time);
+        let label = latest
+            .map(|assertion| assertion.source.as_str())
+            .unwrap_or_default();
+        self.site
+            .mode(&task.detail.rule, label, Site::is_test(label))
+    }
+}

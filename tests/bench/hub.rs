@@ -1,0 +1,262 @@
+//! The hub under measurement: the release program as a child process on a fresh store and broker.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use careloop::config::Config;
+use careloop::daemon;
+use careloop::store::{Store, TenantId};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_careloop");
+/// How long the hub may take to start, and to finish what it was sent.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Where the services are, as `tests/services env` says.
+#[derive(Clone, Default)]
+pub(crate) struct Services {
+    /// A PostgreSQL superuser's address.
+    pub(crate) postgres: Option<String>,
+    /// RabbitMQ's default virtual host.
+    pub(crate) amqp: Option<String>,
+    /// A script that runs `rabbitmqctl`.
+    pub(crate) ctl: Option<PathBuf>,
+}
+
+/// A running hub and a second look into its store.
+pub(crate) struct Hub {
+    child: Child,
+    /// Where it takes messages.
+    pub(crate) address: SocketAddr,
+    store: Store,
+    tenant: TenantId,
+    /// Its own virtual host.
+    pub(crate) broker: Option<String>,
+}
+
+impl Hub {
+    /// Starts a hub on the store `kind`, with everything of its own below `folder`.
+    pub(crate) async fn start(
+        folder: &Path,
+        kind: &str,
+        services: &Services,
+        name: &str,
+    ) -> anyhow::Result<Self> {
+        let store = match kind {
+            "sqlite" => "url = \"sqlite:careloop.db\"".to_owned(),
+            _ => databases(services, name).await?,
+        };
+        let broker = virtual_host(services, name).await?;
+        let file = folder.join("careloop.toml");
+        let text = configuration(&store, broker.as_deref());
+        std::fs::write(&file, text)?;
+        command(&file, &["keys", "init"]).await?;
+        command(&file, &["migrate"]).await?;
+        let mut child = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(&file)
+            .arg("serve")
+            .current_dir(folder)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let address = listening(&mut child, folder).await?;
+        let config = Config::load(Some(&file)).map_err(|_| anyhow::anyhow!("configuration"))?;
+        let store = Store::open_beside(&config.store, daemon::root_key(&config)?).await?;
+        let tenant = store.tenant("riverside").await?;
+        Ok(Self {
+            child,
+            address,
+            store,
+            tenant,
+            broker,
+        })
+    }
+
+    /// Waits until nothing waits any more and `tasks` were confirmed in all.
+    pub(crate) async fn settled(&self, tasks: i64) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let (waiting, _) = self.store.backlog(self.tenant).await?;
+            let outbox = self.store.outbox_counts(self.tenant).await?;
+            if waiting == 0 && outbox.sent == tasks {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < PATIENCE && (waiting > 0 || outbox.sent <= tasks),
+                "expected {tasks} confirmed tasks, found {outbox:?} with {waiting} messages waiting"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Processor time used so far.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks = |place: usize| -> u64 { fields.get(place).and_then(|t| t.parse().ok()).unwrap_or(0) };
+        // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name; 100 a second.
+        Ok(Duration::from_millis((ticks(11) + ticks(12)) * 10))
+    }
+
+    /// The most memory it ever held, in MB.
+    pub(crate) fn memory(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        let kilobytes: f64 = kilobytes.context("VmHWM")?.parse()?;
+        Ok(kilobytes / 1024.0)
+    }
+
+    /// Stops the hub, and removes its virtual host.
+    pub(crate) async fn stop(mut self, services: &Services) -> anyhow::Result<()> {
+        let pid = self.pid()?.to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await?;
+        self.child.wait().await?;
+        self.store.close().await;
+        if let (Some(address), Some(ctl)) = (&self.broker, &services.ctl) {
+            let name = address.rsplit('/').next().unwrap_or_default();
+            Command::new(ctl)
+                .args(["--quiet", "delete_vhost", name])
+                .status()
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the hub has ended")
+    }
+}
+
+async fn command(file: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new(PROGRAM)
+        .arg("--config")
+        .arg(file)
+        .args(arguments)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "careloop {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Reads the log until it names the listener's address, and keeps the rest in a file.
+async fn listening(child: &mut Child, folder: &Path) -> anyhow::Result<SocketAddr> {
+    let log = child.stderr.take().context("a log")?;
+    let mut lines = BufReader::new(log).lines();
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await? {
+        let address = serde_json::from_str::<Value>(&line)
+            .ok()
+            .and_then(|entry| entry.pointer("/fields/address")?.as_str()?.parse().ok());
+        if let Some(address) = address.filter(|_| line.contains("listening for MLLP")) {
+            let file = folder.join("careloop.log");
+            tokio::task::spawn(async move {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    said.push_str(&line);
+                    said.push('\n');
+                    std::fs::write(&file, &said).ok();
+                }
+            });
+            return Ok(address);
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    bail!("the hub did not start:\n{said}");
+}
+
+/// A database of its own with its owner and its application's role.
+async fn databases(services: &Services, name: &str) -> anyhow::Result<String> {
+    let superuser = services.postgres.as_deref().context(
+        "PostgreSQL is measured where CARELOOP_TEST_POSTGRES says; tests/bench/run starts one",
+    )?;
+    let pool = sqlx::PgPool::connect(superuser).await?;
+    for statement in [
+        format!("CREATE ROLE {name}_owner LOGIN"),
+        format!("CREATE ROLE {name}_hub LOGIN"),
+        format!("CREATE DATABASE {name} OWNER {name}_owner"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&pool)
+            .await?;
+    }
+    pool.close().await;
+    let host = superuser.split(['@', '/']).nth(3).context("an address")?;
+    Ok(format!(
+        "url = \"postgres://{name}_hub@{host}/{name}\"\nowner_url = \"postgres://{name}_owner@{host}/{name}\""
+    ))
+}
+
+/// A virtual host of its own; `None` where there is no broker: tasks go to the spool file then.
+async fn virtual_host(services: &Services, name: &str) -> anyhow::Result<Option<String>> {
+    let (Some(amqp), Some(ctl)) = (&services.amqp, &services.ctl) else {
+        return Ok(None);
+    };
+    for arguments in [
+        vec!["add_vhost", name],
+        vec!["set_permissions", "-p", name, "guest", ".*", ".*", ".*"],
+    ] {
+        let status = Command::new(ctl)
+            .arg("--quiet")
+            .args(arguments)
+            .status()
+            .await?;
+        ensure!(status.success(), "rabbitmqctl failed");
+    }
+    Ok(Some(amqp.replace("%2f", name)))
+}
+
+fn configuration(store: &str, broker: Option<&str>) -> String {
+    let broker = broker.map_or_else(String::new, |url| format!("[broker]\nurl = \"{url}\"\n"));
+    format!(
+        r#"
+[store]
+{store}
+[http]
+listen = "off"
+[log]
+json = true
+{broker}
+[[tenant]]
+name = "riverside"
+zone = "America/New_York"
+locations = [{{ name = "main", mode = "live" }}]
+rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live" }}
+implied_treatment_contact = true
+[[agreement]]
+tenant = "riverside"
+party = "Riverside Clinic"
+document = "BAA-TEST-1"
+signed = 2020-01-01
+until = 2099-01-01
+covers = ["ehr-test", "careloop.tasks"]
+[[source]]
+tenant = "riverside"
+name = "ehr-test"
+kind = "mllp"
+listen = "127.0.0.1:0"
+zone = "America/New_York"
+mode = "live"
+mappings = ["hl7v2"]
+identifiers = [{{ type = "MR", assigner = "RVS" }}]
+history_since = {{ "*" = 2020-01-01 }}
+"#
+    )
+}
