@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
-use crate::consent::vocabulary;
+use crate::crm::vocabulary;
 use crate::crm::{Chart, Priority};
 
 use super::rule::{Kind, Rule};

@@ -1,6 +1,6 @@
 //! The states of a finding, as a table, and how verdicts move them.
 
-use crate::consent::vocabulary;
+use crate::crm::vocabulary;
 
 use super::evaluate::{Evaluation, GapStatus};
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
-use crate::consent::{Channel, ContentClass, Diagnostic, Purpose, vocabulary};
+use crate::consent::{Channel, ContentClass, Diagnostic, Purpose};
+use crate::crm::vocabulary;
 use crate::crm::{AppointmentStatus, Identifier, Pointer, Priority, Request, RequestKind};
 
 use super::calendar::{Calendar, Span};

@@ -1,6 +1,6 @@
 //! The states of an outreach task, as a table.
 
-use crate::consent::vocabulary;
+use crate::crm::vocabulary;
 
 vocabulary! {
     /// Where a task stands.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use csv::StringRecord;
 use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -241,6 +242,7 @@ async fn opt_out(
             }
         }
     }
+    people.sort_unstable();
     drop(tx);
     let mut gates = Vec::new();
     for person in &people {
@@ -350,8 +352,12 @@ async fn import(desk: &Desk, file: &std::path::Path, operator: &str) -> anyhow::
         .with_context(|| format!("{} cannot be read", file.display()))?;
     let mut ready = Vec::new();
     let mut problems = Vec::new();
-    for (line, row) in (2_u64..).zip(reader.deserialize::<Row>()) {
-        let row = match row {
+    let columns = reader.headers()?.clone();
+    for row in reader.records() {
+        // Cells may hold line ends, and empty lines are no rows: the reader knows where it is.
+        let at = row.as_ref().map_or_else(csv::Error::position, StringRecord::position);
+        let line = at.map_or(0, csv::Position::line);
+        let row = match row.and_then(|row| row.deserialize::<Row>(Some(&columns))) {
             Ok(row) => row,
             Err(_form) => {
                 problems.push(format!(

@@ -3,6 +3,7 @@
 mod check;
 mod consent;
 mod context;
+mod demo;
 mod keys;
 mod mapping;
 mod message;
@@ -60,6 +61,8 @@ pub(super) struct Asker {
 
 #[derive(Subcommand)]
 enum Command {
+    /// See the whole hub at work on this machine, with invented people.
+    Demo(demo::DemoArgs),
     /// Run the hub until SIGTERM or Ctrl-C.
     Serve,
     /// Find everything that can be wrong before starting, all at once.
@@ -125,6 +128,7 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     match cli.command {
+        Command::Demo(args) => demo::run(args).await?,
         Command::Serve => serve::serve(&global).await?,
         Command::Check => return check::check(&global).await,
         Command::Config(ConfigCommand::Default) => output::line(config::DEFAULTS)?,

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 /// The width that tables are wrapped at on a terminal; a pipe gets them unwrapped.
@@ -17,6 +17,13 @@ pub fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> i
     let stdout = io::stdout();
     let width = stdout.is_terminal().then_some(WIDTH);
     tolerant(writeln!(stdout.lock(), "{}", layout(headers, rows, width)))
+}
+
+/// Prints a table to be read as a page: wrapped wherever it goes, with one line below its head.
+pub fn page(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
+    let mut table = build(headers, rows, Some(WIDTH));
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
+    tolerant(writeln!(io::stdout().lock(), "{}", table.trim_fmt()))
 }
 
 /// Prints a value as one line of JSON.
@@ -41,10 +48,17 @@ fn layout(
     rows: impl IntoIterator<Item = Vec<String>>,
     width: Option<u16>,
 ) -> String {
+    let mut table = build(headers, rows, width);
+    table.load_style(UTF8_HORIZONTAL_ONLY).trim_fmt()
+}
+
+fn build(
+    headers: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    width: Option<u16>,
+) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_header(headers.iter().copied());
+    table.set_header(headers.iter().copied());
     if let Some(width) = width {
         table
             .set_content_arrangement(ContentArrangement::Dynamic)
@@ -53,7 +67,7 @@ fn layout(
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }
-    table.trim_fmt()
+    table
 }
 
 /// Text without control characters, which could drive a terminal: some of it was sent by others.

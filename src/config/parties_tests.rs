@@ -110,10 +110,13 @@ fn names_must_be_known_and_unique() {
 
 #[test]
 fn a_contact_policy_is_a_file_beside_the_configuration() {
-    let with = |value: &str| {
-        CLINIC.replace("rules =", &format!("contact_policy = \"{value}\"\nrules ="))
-    };
-    assert!(load(CLINIC).ok().unwrap().tenants[0].contact_policy.is_none());
+    let with =
+        |value: &str| CLINIC.replace("rules =", &format!("contact_policy = \"{value}\"\nrules ="));
+    assert!(
+        load(CLINIC).ok().unwrap().tenants[0]
+            .contact_policy
+            .is_none()
+    );
     let config = load(&with("file:hours.toml")).ok().unwrap();
     let path = config.tenants[0].contact_policy.clone().unwrap();
     assert_eq!(path.to_str(), Some("clinic/hours.toml"));

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::code::Code;
-use super::words::{Channel, ContentClass, Obligation, vocabulary};
+use super::words::{Channel, ContentClass, Obligation};
+use crate::crm::vocabulary;
 
 vocabulary! {
     /// The five answers.

@@ -23,7 +23,6 @@ pub use document::Diagnostic;
 pub(crate) use document::{Document, Table};
 pub use facts::{Ask, ContactPoint, Entry, Facts, OptOut, Sent};
 pub use policy::Policy;
-pub(crate) use words::vocabulary;
 pub use words::{Channel, ContentClass, Hold, Obligation, Purpose};
 
 #[cfg(test)]

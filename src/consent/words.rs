@@ -1,35 +1,6 @@
 //! The closed vocabularies of consent, spelt as in the task message's schema.
 
-/// Declares a closed vocabulary: an enum whose words are stored, shown and read by one spelling.
-macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
-            serde::Serialize, serde::Deserialize,
-        )]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)+ }
-
-        impl $name {
-            /// Every word, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Every word's spelling, in order.
-            pub const WORDS: &'static [&'static str] = &[$($text,)+];
-
-            /// The word as stored and shown.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The word of a spelling.
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-pub(crate) use vocabulary;
+use crate::crm::vocabulary;
 
 vocabulary! {
     /// A way to reach a person.

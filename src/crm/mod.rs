@@ -21,6 +21,7 @@ pub use change::{
 pub use matching::{Match, Trust, TrustedIdentifier, resolve};
 pub use record::{Appointment, Chart, Demographics, Pointer, Request, RequestKind};
 pub use schema::{Entity, FieldType, entity};
+pub(crate) use status::vocabulary;
 pub use status::{AppointmentStatus, ContactSystem, Priority, RequestStatus, Sex, Stage};
 pub use time::{Moment, PartialDate};
 pub use view::View;

@@ -133,10 +133,7 @@ pub fn policy(tenant: &config::Tenant) -> anyhow::Result<Policy> {
             let text = config::read(path, POLICY_BYTES)
                 .map_err(|problem| anyhow::anyhow!("{problem}"))
                 .with_context(|| format!("tenant {}: contact_policy", tenant.name))?;
-            Policy::compile(
-                &path.display().to_string(),
-                &String::from_utf8_lossy(&text),
-            )
+            Policy::compile(&path.display().to_string(), &String::from_utf8_lossy(&text))
         }
     };
     Ok(policy

@@ -63,7 +63,8 @@ impl Answers {
         let task = tx.task_state(event.task).await?;
         let contact = tx.task_contact(event.task).await?;
         let Some((person, _)) = task else {
-            return Ok(TaskEventEffect::UnknownTask);
+            drop(tx);
+            return self.unknown(event).await;
         };
         let (index, channel) = contact.unwrap_or((None, None));
         let mut people = vec![tx.survivor(person).await?];
@@ -81,6 +82,7 @@ impl Answers {
                 }
             }
         }
+        people.sort_unstable();
         drop(tx);
         match event.kind {
             TaskEventKind::Completed => self.commit(event, person, None, &[]).await,
@@ -98,6 +100,19 @@ impl Answers {
         }
     }
 
+    /// An answer about a task that is not here is kept, so that somebody can ask the CRM about it.
+    async fn unknown(&self, event: &TaskEvent) -> Result<TaskEventEffect, Error> {
+        let now = clock::now();
+        let mut tx = self.store.write(self.tenant).await?;
+        let row = (event.id.as_str(), event.task, name(event.kind));
+        let fresh = tx.record_task_event(row, false, (event.at, now)).await?;
+        tx.commit().await?;
+        if fresh {
+            tracing::warn!(task = %event.task, "a task event names a task that is not here; it is recorded");
+        }
+        Ok(TaskEventEffect::UnknownTask)
+    }
+
     async fn commit(
         &self,
         event: &TaskEvent,
@@ -111,10 +126,16 @@ impl Answers {
         }
         let now = clock::now();
         let mut tx = self.store.write(self.tenant).await?;
-        tx.lock_person(person).await?;
-        let (kind, happened) = match event.kind {
-            TaskEventKind::Completed => ("completed", care::TaskEvent::CompletedByCrm),
-            TaskEventKind::OptedOut { .. } => ("opted-out", care::TaskEvent::OptedOut),
+        let mut changed = people.to_vec();
+        changed.push(tx.survivor(person).await?);
+        changed.sort_unstable();
+        changed.dedup();
+        for person in changed {
+            tx.lock_person(person).await?;
+        }
+        let happened = match event.kind {
+            TaskEventKind::Completed => care::TaskEvent::CompletedByCrm,
+            TaskEventKind::OptedOut { .. } => care::TaskEvent::OptedOut,
         };
         let state = tx
             .task_state(event.task)
@@ -122,7 +143,7 @@ impl Answers {
             .and_then(|(_, state)| state.after(happened));
         let fresh = tx
             .record_task_event(
-                (&event.id, event.task, kind),
+                (&event.id, event.task, name(event.kind)),
                 state.is_some(),
                 (event.at, now),
             )
@@ -162,5 +183,13 @@ impl Answers {
             (true, Some(_)) => TaskEventEffect::Applied,
             (true, None) => TaskEventEffect::Recorded,
         })
+    }
+}
+
+/// An event's kind as it is stored.
+const fn name(kind: TaskEventKind) -> &'static str {
+    match kind {
+        TaskEventKind::Completed => "completed",
+        TaskEventKind::OptedOut { .. } => "opted-out",
     }
 }

@@ -9,7 +9,7 @@ use super::relay::Relay;
 use super::seal::{Allowed, Setting};
 use crate::care::{TaskEvent, TaskState};
 use crate::config::Mode;
-use crate::consent::Outcome;
+use crate::consent::{Hold, Outcome};
 use crate::crm::View;
 use crate::outreach;
 use crate::site::Site;
@@ -17,6 +17,9 @@ use crate::store::{ClaimedEnvelope, DecisionRow, EnvelopeKind, Record, TaskRow, 
 
 /// How long to wait where a deferral names no instant.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long to wait for a withdrawal, merge or death that is being committed.
+const UNTIL_COMMITTED: SignedDuration = SignedDuration::from_millis(250);
 
 /// How an envelope ends without leaving: its state, the reason in the words of the message schema,
 /// and what that is to its task.
@@ -58,6 +61,11 @@ impl Relay {
             return self
                 .sealed(tx, envelope, setting.cancellation(envelope, task))
                 .await;
+        }
+        if record.holds.contains(&Hold::ChangePending) {
+            // What is being committed decides, so the question waits for it.
+            tx.postpone(envelope.id, now + UNTIL_COMMITTED).await?;
+            return Ok(None);
         }
         if envelope.expires_at <= now {
             self.end(

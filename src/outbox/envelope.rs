@@ -8,21 +8,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
 
+use crate::care::PerformerRole;
+use crate::care::TaskCode;
+use crate::care::TopicKind;
+use crate::consent::Channel;
+use crate::consent::Obligation;
+use crate::consent::Purpose;
+use crate::crm::Priority;
 use crate::outbox::publisher::is_name;
 use crate::outbox::wire::Envelope;
 use crate::outbox::wire::Kind;
-use crate::outbox::words::Channel;
 use crate::outbox::words::ContentClass;
 use crate::outbox::words::Decision;
 use crate::outbox::words::GapStatus;
 use crate::outbox::words::Need;
-use crate::outbox::words::Obligation;
-use crate::outbox::words::PerformerRole;
-use crate::outbox::words::Priority;
-use crate::outbox::words::Purpose;
 use crate::outbox::words::StatusReason;
-use crate::outbox::words::TaskCode;
-use crate::outbox::words::TopicKind;
 
 /// The largest envelope, in bytes. A full one is about 3 KiB.
 pub const MAX_BYTES: usize = 16 * 1024;

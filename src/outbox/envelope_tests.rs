@@ -54,7 +54,7 @@ fn reach() -> Reach {
             id: id(8),
             decision: Decision::AllowWithObligations,
             reason_codes: vec!["P00_ALLOWED".into(), "P02_TREATMENT_CONTACT".into()],
-            purpose: Purpose::Treatment,
+            purpose: Purpose::Treat,
             evaluated_at: at("2026-11-20T14:03:05Z"),
             valid_until: at("2026-11-21T01:00:00Z"),
             window: Window {

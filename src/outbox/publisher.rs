@@ -167,11 +167,11 @@ pub enum Publisher {
 }
 
 impl Publisher {
-    /// Publishes a batch and answers for each message, in order. It takes no longer than the
-    /// destination's confirm timeout, and nothing of the batch is handed over after that.
-    pub async fn publish_all(&self, batch: Vec<Outgoing>) -> Vec<Published> {
+    /// Publishes a batch and answers for each message, in order. It takes no longer than `limit`
+    /// and the destination's confirm timeout, and nothing is handed over to a broker after that.
+    pub async fn publish_within(&self, batch: Vec<Outgoing>, limit: Duration) -> Vec<Published> {
         match self {
-            Self::Rabbit(rabbit) => rabbit.publish_all(batch).await,
+            Self::Rabbit(rabbit) => rabbit.publish_within(batch, limit).await,
             Self::Spool(spool) => spool.publish_all(batch).await,
         }
     }

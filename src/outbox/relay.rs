@@ -41,6 +41,7 @@ pub struct Relay {
 /// What a claim decided to send.
 struct Cleared {
     id: Uuid,
+    person: Uuid,
     token: Uuid,
     deadline: Timestamp,
     outgoing: Outgoing,
@@ -136,6 +137,7 @@ impl Relay {
                 if tx.mark_publishing(envelope.id, token, deadline).await? {
                     cleared.push(Cleared {
                         id: envelope.id,
+                        person: envelope.person,
                         token,
                         deadline,
                         outgoing,
@@ -149,12 +151,13 @@ impl Relay {
 
     async fn publish(&self, cleared: &[Cleared]) -> Vec<PublishOutcome> {
         let now = clock::now();
-        let in_time = cleared.iter().all(|one| now < one.deadline);
-        if !in_time {
+        let left = cleared.iter().map(|one| one.deadline.duration_since(now));
+        let left = left.min().and_then(|left| Duration::try_from(left).ok());
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
             return vec![PublishOutcome::NotSent; cleared.len()];
-        }
+        };
         let batch = cleared.iter().map(|one| one.outgoing.clone()).collect();
-        let published = self.publisher.publish_all(batch).await;
+        let published = self.publisher.publish_within(batch, left).await;
         published
             .into_iter()
             .map(|answer| match answer {
@@ -171,6 +174,8 @@ impl Relay {
         let now = clock::now();
         let mut tx = self.store.write(self.site.tenant).await?;
         for (one, outcome) in cleared.iter().zip(outcomes) {
+            // First the person, as everybody does who changes their tasks.
+            tx.lock_person(one.person).await?;
             tx.settle(
                 (one.id, one.token),
                 *outcome,

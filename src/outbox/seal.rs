@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::envelope::{self, Action, Consent, Error, Gap, Parts, Reach, Topic, Window};
 use super::publisher::Outgoing;
-use super::words;
+use super::words::{self, ContentClass, GapStatus, Need, StatusReason};
 use crate::consent::{Decision, Obligation};
 use crate::store::{ClaimedEnvelope, TaskRow};
 
-/// The language of a person who named none.
-const DEFAULT_LANGUAGE: &str = "en";
+/// BCP 47 for a language that is not known; the coordinator has to find out.
+const UNKNOWN_LANGUAGE: &str = "und";
 
 /// What an envelope needs besides the task.
 pub(super) struct Setting<'a> {
@@ -26,6 +26,59 @@ pub(super) struct Allowed<'a> {
     pub(super) language: Option<&'a str>,
 }
 
+impl Allowed<'_> {
+    fn consent(&self, task: &TaskRow, now: Timestamp) -> Result<Consent, Error> {
+        let decision = self.decision;
+        let until = decision.valid_until.unwrap_or(task.due_at);
+        let window = match &decision.window {
+            Some(window) => Window {
+                from: window.from,
+                to: window.to,
+                zone: window.zone.clone(),
+            },
+            None => Window {
+                from: now,
+                to: until,
+                zone: "UTC".to_owned(),
+            },
+        };
+        Ok(Consent {
+            id: self.id,
+            decision: words::Decision::from_name(decision.result.name())
+                .ok_or(no_word("consent.decision"))?,
+            reason_codes: codes(decision),
+            purpose: task.detail.purpose,
+            evaluated_at: now,
+            valid_until: until,
+            window,
+            obligations: decision.obligations.clone(),
+            policy_version: decision.policy_version.clone(),
+        })
+    }
+
+    fn reach(&self, task: &TaskRow, now: Timestamp) -> Result<Reach, Error> {
+        let decision = self.decision;
+        let contact = decision.contact_point.zip(decision.channel);
+        let (contact_point, channel) = contact.ok_or(Error::Field {
+            field: "contact",
+            expected: "a contact point and a channel",
+        })?;
+        let interpreter = decision.obligations.contains(&Obligation::UseInterpreter);
+        Ok(Reach {
+            channel,
+            proxy: None,
+            contact_point,
+            language: self.language.unwrap_or(UNKNOWN_LANGUAGE).to_owned(),
+            needs: if interpreter {
+                vec![Need::Interpreter]
+            } else {
+                Vec::new()
+            },
+            consent: self.consent(task, now)?,
+        })
+    }
+}
+
 impl Setting<'_> {
     /// The request for a task.
     pub(super) fn request(
@@ -34,66 +87,9 @@ impl Setting<'_> {
         task: &TaskRow,
         allowed: &Allowed<'_>,
     ) -> Result<Outgoing, Error> {
-        let decision = allowed.decision;
-        let contact_point = decision.contact_point.ok_or(Error::Field {
-            field: "contact.contactPoint",
-            expected: "a contact point",
-        })?;
-        let channel = decision.channel.map(crate::consent::Channel::name);
-        let until = decision.valid_until.unwrap_or(task.due_at);
-        let reach = Reach {
-            channel: word(words::Channel::parse, channel, "contact.channel")?,
-            proxy: None,
-            contact_point,
-            language: allowed.language.unwrap_or(DEFAULT_LANGUAGE).to_owned(),
-            needs: if decision.obligations.contains(&Obligation::UseInterpreter) {
-                vec![words::Need::Interpreter]
-            } else {
-                Vec::new()
-            },
-            consent: Consent {
-                id: allowed.id,
-                decision: word(
-                    words::Decision::parse,
-                    Some(decision.result.name()),
-                    "consent.decision",
-                )?,
-                reason_codes: codes(decision),
-                purpose: word(
-                    words::Purpose::parse,
-                    Some(task.detail.purpose.name()),
-                    "consent.purpose",
-                )?,
-                evaluated_at: self.now,
-                valid_until: until,
-                window: decision.window.as_ref().map_or_else(
-                    || Window {
-                        from: self.now,
-                        to: until,
-                        zone: "UTC".to_owned(),
-                    },
-                    |window| Window {
-                        from: window.from,
-                        to: window.to,
-                        zone: window.zone.clone(),
-                    },
-                ),
-                obligations: obligations(decision)?,
-                policy_version: decision.policy_version.clone(),
-            },
-        };
-        let action = if task.version > 1 {
-            Action::Revised(reach)
-        } else {
-            Action::Requested(reach)
-        };
-        let mut parts = self.parts(claimed, task)?;
-        parts.topic.content_class = word(
-            words::ContentClass::parse,
-            Some(decision.content.name()),
-            "topic.contentClass",
-        )?;
-        self.outgoing(claimed, &parts, &action)
+        let reach = allowed.reach(task, self.now)?;
+        let parts = self.parts(claimed, task, allowed.decision.content)?;
+        self.outgoing(claimed, &parts, &Action::Requested(reach))
     }
 
     /// The cancellation of a task.
@@ -102,51 +98,41 @@ impl Setting<'_> {
         claimed: &ClaimedEnvelope,
         task: &TaskRow,
     ) -> Result<Outgoing, Error> {
-        let reason = claimed.status_reason.as_deref();
-        let reason = word(words::StatusReason::parse, reason, "task.statusReason")?;
-        let mut parts = self.parts(claimed, task)?;
+        let reason = claimed
+            .status_reason
+            .as_deref()
+            .and_then(StatusReason::from_name);
+        let reason = reason.ok_or(no_word("task.statusReason"))?;
+        let mut parts = self.parts(claimed, task, crate::consent::ContentClass::C0)?;
         parts.due = claimed.expires_at;
         self.outgoing(claimed, &parts, &Action::Cancelled(reason))
     }
 
-    fn parts(&self, claimed: &ClaimedEnvelope, task: &TaskRow) -> Result<Parts, Error> {
+    fn parts(
+        &self,
+        claimed: &ClaimedEnvelope,
+        task: &TaskRow,
+        content: crate::consent::ContentClass,
+    ) -> Result<Parts, Error> {
         let detail = &task.detail;
-        let content = detail.content.min(crate::consent::ContentClass::C2);
+        let gap = GapStatus::from_name(detail.gap_status.name());
         Ok(Parts {
             message: claimed.id,
             tenant: self.tenant.to_owned(),
             task: task.id,
-            version: u32::try_from(claimed.version).map_err(|_range| Error::Field {
-                field: "task.version",
-                expected: "from 1",
-            })?,
-            code: word(
-                words::TaskCode::parse,
-                Some(detail.code.name()),
-                "task.code",
-            )?,
-            priority: word(
-                words::Priority::parse,
-                Some(detail.priority.name()),
-                "task.priority",
-            )?,
+            version: u32::try_from(claimed.version).map_err(|_range| no_word("task.version"))?,
+            code: detail.code,
+            priority: detail.priority,
             authored_on: task.created_at,
             not_before: task.created_at,
             due: task.due_at,
-            performer_role: words::PerformerRole::parse(detail.performer.name()),
+            performer_role: Some(detail.performer),
             person: task.person,
             topic: Topic {
-                kind: word(
-                    words::TopicKind::parse,
-                    Some(detail.topic.name()),
-                    "topic.kind",
-                )?,
-                content_class: word(
-                    words::ContentClass::parse,
-                    Some(content.name()),
-                    "topic.contentClass",
-                )?,
-                gap: words::GapStatus::parse(detail.gap_status.name()).map(|status| Gap {
+                kind: detail.topic,
+                content_class: ContentClass::from_name(content.name())
+                    .ok_or(no_word("topic.contentClass"))?,
+                gap: gap.map(|status| Gap {
                     id: task.finding,
                     status,
                     due: detail.gap_due,
@@ -176,37 +162,18 @@ impl Setting<'_> {
     }
 }
 
-fn word<T>(
-    parse: fn(&str) -> Option<T>,
-    name: Option<&str>,
-    field: &'static str,
-) -> Result<T, Error> {
-    name.and_then(parse).ok_or(Error::Field {
+const fn no_word(field: &'static str) -> Error {
+    Error::Field {
         field,
         expected: "a word of the task schema",
-    })
+    }
 }
 
 /// Deferral codes are between careloop and its operators; the message names what permits it.
 fn codes(decision: &Decision) -> Vec<String> {
-    let codes = decision.reason_codes();
+    let codes = decision.reason_codes().into_iter();
     codes
-        .into_iter()
         .filter(|code| !code.starts_with('T'))
         .map(ToOwned::to_owned)
-        .collect()
-}
-
-fn obligations(decision: &Decision) -> Result<Vec<words::Obligation>, Error> {
-    decision
-        .obligations
-        .iter()
-        .map(|duty| {
-            word(
-                words::Obligation::parse,
-                Some(duty.name()),
-                "consent.obligations",
-            )
-        })
         .collect()
 }

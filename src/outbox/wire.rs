@@ -6,22 +6,22 @@ use serde::Serialize;
 use serde::Serializer;
 use uuid::Uuid;
 
+use crate::care::PerformerRole;
+use crate::care::TaskCode;
+use crate::care::TopicKind;
+use crate::consent::Channel;
+use crate::consent::Obligation;
+use crate::consent::Purpose;
+use crate::crm::Priority;
 use crate::outbox::envelope;
 use crate::outbox::envelope::Parts;
 use crate::outbox::envelope::Reach;
 use crate::outbox::envelope::ulid;
-use crate::outbox::words::Channel;
 use crate::outbox::words::ContentClass;
 use crate::outbox::words::Decision;
 use crate::outbox::words::GapStatus;
 use crate::outbox::words::Need;
-use crate::outbox::words::Obligation;
-use crate::outbox::words::PerformerRole;
-use crate::outbox::words::Priority;
-use crate::outbox::words::Purpose;
 use crate::outbox::words::StatusReason;
-use crate::outbox::words::TaskCode;
-use crate::outbox::words::TopicKind;
 
 const SCHEMA: &str = "https://example.org/schemas/outreach-task/v1";
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::findings;
 use super::subject::{Resolved, Subject};
 use crate::care::Touched;
+use crate::consent::Hold;
 use crate::crm::{Assertion, Change, Contact, ContactSystem, Origin, Payload, View};
 use crate::site::Site;
 use crate::store::{AuditEntry, ContactRow, Effects, Record, TenantKeys};
@@ -37,7 +38,7 @@ impl Desk<'_> {
     /// The rows that `subject` implies for the person it was resolved to, and whether they must
     /// pass the gate: death, merges and new restrictions may cut off what is being published.
     pub(super) fn plan(&self, subject: &Subject, resolved: Resolved) -> (Effects, bool) {
-        let mut record = resolved.record;
+        let mut record = settled(resolved.record);
         let rank = &self.site.config.source_rank;
         let before = View::of(&record.assertions, rank);
         let mut effects = Effects {
@@ -54,6 +55,12 @@ impl Desk<'_> {
                 .audit
                 .push(self.entry("person.merge", ("person", Some(*retired))));
         }
+        if !resolved.retired.is_empty() {
+            // What one record said about being contacted now holds for the tasks of the other.
+            for task in &mut record.tasks {
+                task.ask_at = Some(self.cause.now);
+            }
+        }
         let gated = !resolved.retired.is_empty()
             || (after.demographics.deceased && !before.demographics.deceased)
             || after.demographics.restrictions.len() > before.demographics.restrictions.len();
@@ -67,7 +74,8 @@ impl Desk<'_> {
     }
 
     /// What the calendar implies for a person about whom nothing was said.
-    pub(super) fn look_again(&self, mut record: Record) -> Effects {
+    pub(super) fn look_again(&self, record: Record) -> Effects {
+        let mut record = settled(record);
         let view = View::of(&record.assertions, &self.site.config.source_rank);
         let mut effects = Effects {
             members: record.members.clone(),
@@ -191,6 +199,13 @@ impl Desk<'_> {
             record.contacts.push(row.clone());
         }
     }
+}
+
+/// The record without the holds of changes under way: they keep the relay from publishing, while
+/// what is decided here is written before or after such a change and asked again by it.
+fn settled(mut record: Record) -> Record {
+    record.holds.retain(|hold| *hold != Hold::ChangePending);
+    record
 }
 
 fn same_row(a: &Assertion, b: &Assertion) -> bool {

@@ -113,6 +113,9 @@ impl Pipeline {
     ) -> Result<(), store::Error> {
         let now = clock::now();
         let mut tx = self.store.write(self.site.tenant).await?;
+        let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
+        tx.lock_in_order(effects.flat_map(Effects::people).collect())
+            .await?;
         for (read, planned) in messages {
             for effects in &planned.effects {
                 tx.apply(effects, now).await?;

@@ -22,6 +22,10 @@ impl Tx {
         for member in members {
             self.take_person(member, now).await?;
         }
+        // Before the identifiers: those of a retired record are the survivor's from here on.
+        for (retired, survivor) in &effects.links {
+            self.link(*retired, *survivor, now).await?;
+        }
         for (person, identifier, source) in &effects.identifiers {
             self.add_identifier(member_of(effects, *person)?, identifier, source, now)
                 .await?;
@@ -37,9 +41,6 @@ impl Tx {
         for contact in &effects.contacts {
             self.put_contact(member_of(effects, contact.person)?, contact)
                 .await?;
-        }
-        for (retired, survivor) in &effects.links {
-            self.link(*retired, *survivor, now).await?;
         }
         self.apply_care(effects, now).await?;
         for entry in &effects.audit {

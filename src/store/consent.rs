@@ -10,8 +10,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::dialect::{row, rows, run, sql};
+use super::dialect::{row, rows, run};
 use super::record::Member;
+use super::tx::Inner;
 use super::{Error, Store, TenantId, Tx};
 use crate::clock;
 use crate::consent::{Channel, Entry, Hold};
@@ -35,7 +36,8 @@ pub struct NewOptOut {
 }
 
 impl Store {
-    /// Puts up a hold and waits until no envelope of the person is being published.
+    /// Puts up a hold and waits until no envelope of the person, or of anybody merged into them, is
+    /// being published.
     ///
     /// # Errors
     /// When the store is away.
@@ -59,7 +61,9 @@ impl Store {
             let live = row!(
                 tx,
                 (i64,),
-                "SELECT count(*) FROM outbox WHERE tenant = $1 AND person = $2 AND state = 'publishing' AND claim_deadline > $3",
+                "WITH RECURSIVE member (id) AS (SELECT id FROM person WHERE tenant = $1 AND id = $2 \
+                 UNION SELECT link.retired FROM person_link AS link JOIN member ON link.survivor = member.id WHERE link.tenant = $1 AND link.until_at IS NULL) \
+                 SELECT count(*) FROM outbox WHERE tenant = $1 AND person IN (SELECT id FROM member) AND state = 'publishing' AND claim_deadline > $3",
                 person,
                 clock::now().as_microsecond()
             )?;
@@ -73,15 +77,39 @@ impl Store {
 }
 
 impl Tx {
-    /// Serialises the gate with the relay; SQLite's write lock already does.
+    /// Serialises changes of one person, the relay's included, and marks the person as changed:
+    /// who read before this and writes after it meets a conflict and decides again.
     ///
     /// # Errors
     /// When the store is away.
     pub async fn lock_person(&mut self, person: Uuid) -> Result<(), Error> {
-        let statement = sql!(self,
-            postgres: "SELECT version FROM person WHERE tenant = $1 AND id = $2 FOR UPDATE",
-            sqlite: "SELECT version FROM person WHERE tenant = $1 AND id = $2");
-        row!(self, (i64,), statement, person)?;
+        run!(
+            self,
+            "UPDATE person SET version = version + 1 WHERE tenant = $1 AND id = $2",
+            person
+        )?;
+        Ok(())
+    }
+
+    /// Locks people in the order in which everybody locks them, ahead of a batch that comes to them
+    /// in another; SQLite's write lock already holds everything.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn lock_in_order(&mut self, mut people: Vec<Uuid>) -> Result<(), Error> {
+        if matches!(self.inner, Inner::Sqlite(_)) {
+            return Ok(());
+        }
+        people.sort_unstable();
+        people.dedup();
+        for person in people {
+            row!(
+                self,
+                (i64,),
+                "SELECT version FROM person WHERE tenant = $1 AND id = $2 FOR UPDATE",
+                person
+            )?;
+        }
         Ok(())
     }
 
@@ -192,20 +220,25 @@ impl Tx {
         Ok(found.into_iter().map(|(person,)| person).collect())
     }
 
-    /// Asks the person's withheld and deferred tasks again at once: consent has changed.
+    /// Asks the open tasks of the person, and of everybody merged into them, again at once: consent
+    /// has changed. Whoever read the person before this meets a conflict, so that the calendar's
+    /// older answer does not replace this one.
     ///
     /// # Errors
     /// When the store is away.
     pub async fn ask_again(&mut self, person: Uuid, now: Timestamp) -> Result<(), Error> {
         run!(
             self,
-            "UPDATE task SET ask_at = $3 WHERE tenant = $1 AND person = $2 AND state IN ('withheld', 'deferred', 'queued', 'observed', 'requested')",
+            "UPDATE person SET next_check_at = $3, version = version + 1 WHERE tenant = $1 AND id = $2",
             person,
             now.as_microsecond()
         )?;
         run!(
             self,
-            "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2",
+            "UPDATE task SET ask_at = $3 WHERE tenant = $1 AND state IN ('withheld', 'deferred', 'queued', 'observed', 'requested') \
+             AND person IN (WITH RECURSIVE member (id) AS (SELECT id FROM person WHERE tenant = $1 AND id = $2 \
+             UNION SELECT link.retired FROM person_link AS link JOIN member ON link.survivor = member.id WHERE link.tenant = $1 AND link.until_at IS NULL) \
+             SELECT id FROM member)",
             person,
             now.as_microsecond()
         )?;

@@ -38,7 +38,7 @@ pub struct ClaimedEnvelope {
     pub id: Uuid,
     /// The task.
     pub task: Uuid,
-    /// The person.
+    /// The person, after merges.
     pub person: Uuid,
     /// The task's version.
     pub version: i64,
@@ -124,6 +124,10 @@ impl Tx {
             now.as_microsecond(),
             i64::from(limit)
         )?;
+        for row in &mut found {
+            // A merged person is decided about, and locked, as the survivor.
+            row.person = self.survivor(row.person).await?;
+        }
         found.sort_by_key(|row| (row.person, row.id));
         Ok(found.into_iter().map(StoredEnvelope::open).collect())
     }

@@ -54,7 +54,7 @@ impl Hub {
         };
         let broker = virtual_host(services, name).await?;
         let file = folder.join("careloop.toml");
-        let text = configuration(&store, broker.as_deref());
+        let text = configuration(&store);
         std::fs::write(&file, text)?;
         command(&file, &["keys", "init"]).await?;
         command(&file, &["migrate"]).await?;
@@ -63,6 +63,7 @@ impl Hub {
             .arg(&file)
             .arg("serve")
             .current_dir(folder)
+            .envs(broker.iter().map(|url| ("CARELOOP__BROKER__URL", url)))
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
@@ -105,7 +106,8 @@ impl Hub {
             .unwrap_or_default()
             .split_whitespace()
             .collect();
-        let ticks = |place: usize| -> u64 { fields.get(place).and_then(|t| t.parse().ok()).unwrap_or(0) };
+        let ticks =
+            |place: usize| -> u64 { fields.get(place).and_then(|t| t.parse().ok()).unwrap_or(0) };
         // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name; 100 a second.
         Ok(Duration::from_millis((ticks(11) + ticks(12)) * 10))
     }
@@ -223,8 +225,7 @@ async fn virtual_host(services: &Services, name: &str) -> anyhow::Result<Option<
     Ok(Some(amqp.replace("%2f", name)))
 }
 
-fn configuration(store: &str, broker: Option<&str>) -> String {
-    let broker = broker.map_or_else(String::new, |url| format!("[broker]\nurl = \"{url}\"\n"));
+fn configuration(store: &str) -> String {
     format!(
         r#"
 [store]
@@ -233,7 +234,6 @@ fn configuration(store: &str, broker: Option<&str>) -> String {
 listen = "off"
 [log]
 json = true
-{broker}
 [[tenant]]
 name = "riverside"
 zone = "America/New_York"

@@ -12,6 +12,8 @@
 
 mod support;
 
+mod consent_gate;
+mod corpus;
 mod fields;
 mod intake_sqlite;
 mod oracle;

@@ -11,6 +11,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::TENANT;
 use super::feed::Act;
+use crate::config::Config;
 use crate::vault::{Key, KeyId};
 
 const CONFIG: &str = include_str!("careloop.toml");
@@ -90,6 +91,22 @@ impl Folder {
     /// The messages as they are sent, for `careloop mapping try`.
     pub(super) fn feed(&self) -> PathBuf {
         self.root.join("feed.hl7")
+    }
+
+    /// Refuses to play into any store or broker but the folder's own: environment variables that
+    /// configure a hub on this machine would lead there.
+    pub(super) fn check(&self, config: &Config) -> anyhow::Result<()> {
+        let own = format!("sqlite:{}", self.root.join("careloop.db").display());
+        let is_own = config.store.url.open() == own
+            && config.broker.is_none()
+            && config.spool == self.root.join("spool");
+        if !is_own {
+            bail!(
+                "expected the demo's own store and spool, found others: the environment sets \
+                 CARELOOP__STORE__…, CARELOOP__BROKER__… or CARELOOP__SPOOL__…; unset them for the demo"
+            );
+        }
+        Ok(())
     }
 
     /// Writes the messages that will be sent into one file.
@@ -207,10 +224,7 @@ mod tests {
         let folder = Folder::prepare(root.path(), now()).unwrap();
         let text = fs::read_to_string(folder.config()).unwrap();
         let name = folder.config().display().to_string();
-        let loaded = crate::config::Config::from_texts(
-            Some((&name, &text)),
-            &crate::config::Environment::new(),
-        );
+        let loaded = Config::from_texts(Some((&name, &text)), &crate::config::Environment::new());
         let problems: Vec<String> = loaded
             .err()
             .unwrap_or_default()

@@ -1,6 +1,7 @@
 //! `careloop demo`: the real hub on this machine, an invented feed over a real connection, and
 //! tables of what became of it.
 
+mod departures;
 mod feed;
 mod folder;
 mod report;
@@ -58,6 +59,7 @@ struct Delivery {
 
 /// A started hub with its demo folder.
 struct Stage<'a> {
+    program: &'a str,
     folder: &'a Folder,
     global: &'a Global,
     daemon: &'a Daemon,
@@ -75,6 +77,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         tenant: None,
     };
     let config = global.load()?;
+    folder.check(&config)?;
     log_to(&folder, &config.log)?;
     output::line(&format!(
         "careloop demo: the whole hub on this machine, with its own database and no broker.\n\
@@ -86,7 +89,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         .await
         .context("the hub did not start")?;
     let told = tokio::select! {
-        told = show(&folder, &global, (&daemon, &config)) => told,
+        told = show(&folder, &global, &daemon, &config) => told,
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted; the hub was stopped in order")),
         _ = terminate.recv() => Err(anyhow::anyhow!("interrupted; the hub was stopped in order")),
     };
@@ -110,9 +113,12 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
 async fn show(
     folder: &Folder,
     global: &Global,
-    (daemon, config): (&Daemon, &Config),
+    daemon: &Daemon,
+    config: &Config,
 ) -> anyhow::Result<()> {
+    let program = std::env::args_os().next().unwrap_or_default();
     let stage = Stage {
+        program: &program.to_string_lossy(),
         folder,
         global,
         daemon,
@@ -160,6 +166,7 @@ impl Stage<'_> {
             .context("the demo's listener did not open; see the log in its folder")?
             .address;
         let mut sender = Sender::connect(address).await?;
+        output::line(&format!("playing a feed to {address} ..."))?;
         let mut deliveries: Vec<Delivery> = Vec::new();
         for act in steps {
             match act {
@@ -184,6 +191,7 @@ impl Stage<'_> {
                 }
                 Act::Consents => {
                     self.settle().await?;
+                    output::line("careloop consent import, with what people said so far ...")?;
                     let command = ConsentCommand::Import {
                         file: self.folder.consents(),
                         operator: OPERATOR.to_owned(),

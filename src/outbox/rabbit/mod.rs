@@ -163,10 +163,15 @@ impl Rabbit {
     /// to the window of messages are in flight at once; what is not handed over when the time is
     /// up is not handed over at all.
     pub async fn publish_all(&self, batch: Vec<Outgoing>) -> Vec<Published> {
+        self.publish_within(batch, self.shared.confirm_timeout).await
+    }
+
+    /// The same within a shorter time: what has not been handed over by then never is.
+    pub async fn publish_within(&self, batch: Vec<Outgoing>, limit: Duration) -> Vec<Published> {
         let Some(session) = self.shared.session() else {
             return vec![Published::NotSent; batch.len()];
         };
-        let deadline = Instant::now() + self.shared.confirm_timeout;
+        let deadline = Instant::now() + self.shared.confirm_timeout.min(limit);
         let mut answers = Vec::with_capacity(batch.len());
         let mut flying = FuturesOrdered::new();
         for outgoing in batch {

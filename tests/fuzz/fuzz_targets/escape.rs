@@ -4,7 +4,12 @@
 use careloop::hl7::{Charset, Delimiters, escape};
 use libfuzzer_sys::fuzz_target;
 
-const CHARSETS: [Charset; 4] = [Charset::Ascii, Charset::Utf8, Charset::Iso8859(1), Charset::Windows1252];
+const CHARSETS: [Charset; 4] = [
+    Charset::Ascii,
+    Charset::Utf8,
+    Charset::Iso8859(1),
+    Charset::Windows1252,
+];
 
 fuzz_target!(|data: (u8, [u8; 6], &str)| {
     let (choice, declared, text) = data;

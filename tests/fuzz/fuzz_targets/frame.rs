@@ -18,7 +18,11 @@ fn name(error: &FrameError) -> &'static str {
     }
 }
 
-fn read(stream: &[u8], (largest, junk): (usize, usize), sizes: impl Iterator<Item = usize>) -> Outcome {
+fn read(
+    stream: &[u8],
+    (largest, junk): (usize, usize),
+    sizes: impl Iterator<Item = usize>,
+) -> Outcome {
     let mut decoder = FrameDecoder::new(largest, junk);
     let (mut buffer, mut frames, mut rest) = (BytesMut::new(), Vec::new(), stream);
     let mut sizes = sizes;

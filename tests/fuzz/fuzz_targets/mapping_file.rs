@@ -18,14 +18,27 @@ static SAMPLE: LazyLock<Message> = LazyLock::new(|| Message::parse(MESSAGE).unwr
 fuzz_target!(|text: &str| {
     run(Bundle::compile(&around(("hl7v2/base.toml", text)), &[]));
     run(Bundle::compile(&around(("tables/tables.toml", text)), &[]));
-    run(Bundle::compile(&around(("concepts/diabetes.toml", text)), &[]));
-    let layer = Layer::Text { name: "fuzzed.toml".to_owned(), text: text.to_owned() };
-    run(Bundle::compile(&around(("hl7v2/base.toml", BASE)), &[layer]));
+    run(Bundle::compile(
+        &around(("concepts/diabetes.toml", text)),
+        &[],
+    ));
+    let layer = Layer::Text {
+        name: "fuzzed.toml".to_owned(),
+        text: text.to_owned(),
+    };
+    run(Bundle::compile(
+        &around(("hl7v2/base.toml", BASE)),
+        &[layer],
+    ));
 });
 
 /// The base files with one of them replaced.
 fn around((name, text): (&str, &str)) -> Files {
-    let mut files = vec![("hl7v2/base.toml", BASE), ("tables/tables.toml", TABLES), ("concepts/diabetes.toml", CONCEPT)];
+    let mut files = vec![
+        ("hl7v2/base.toml", BASE),
+        ("tables/tables.toml", TABLES),
+        ("concepts/diabetes.toml", CONCEPT),
+    ];
     files.retain(|(known, _)| *known != name);
     files.push((name, text));
     Files::of(&files)
@@ -35,7 +48,10 @@ fn run(compiled: Result<Bundle, Vec<careloop::mapping::Diagnostic>>) {
     match compiled {
         Ok(bundle) => {
             let hash = |parts: &[&str]| parts.len().to_string();
-            let context = Context { zone: &TimeZone::UTC, hash: &hash };
+            let context = Context {
+                zone: &TimeZone::UTC,
+                hash: &hash,
+            };
             let mapped = bundle.apply(&SAMPLE, SAMPLE.header(), &context);
             if mapped.outcome == Outcome::Mapped {
                 for change in mapped.changes {

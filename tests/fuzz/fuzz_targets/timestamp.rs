@@ -8,12 +8,22 @@ use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
 
 static ZONES: LazyLock<Vec<TimeZone>> = LazyLock::new(|| {
-    let names = ["UTC", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"];
-    names.iter().map(|name| TimeZone::get(name).unwrap()).collect()
+    let names = [
+        "UTC",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+    ];
+    names
+        .iter()
+        .map(|name| TimeZone::get(name).unwrap())
+        .collect()
 });
 
 fuzz_target!(|text: &str| {
-    let Ok(timestamp) = Timestamp::parse(text) else { return };
+    let Ok(timestamp) = Timestamp::parse(text) else {
+        return;
+    };
     let shown = timestamp.to_date_string();
     assert_eq!(shown.get(..4), text.trim().get(..4));
     for zone in ZONES.iter() {
@@ -22,5 +32,10 @@ fuzz_target!(|text: &str| {
             assert_eq!(again, resolved.instant);
         }
     }
-    drop((timestamp.date(), timestamp.offset(), timestamp.precision(), format!("{timestamp:?}")));
+    drop((
+        timestamp.date(),
+        timestamp.offset(),
+        timestamp.precision(),
+        format!("{timestamp:?}"),
+    ));
 });

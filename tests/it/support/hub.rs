@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use careloop::config::{Config, Environment};
+use careloop::crm::Identifier;
 use careloop::daemon::Daemon;
 use careloop::store::{Counts, OutboxCounts, Store, TaskListing, TenantId};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::database::Database;
 use super::peer::Peer;
+use super::policy;
 use super::wait::until;
 
 /// What a test changes in the configuration.
@@ -20,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) implied: bool,
     /// The broker's address.
     pub(crate) broker: Option<String>,
+    /// Whether quiet hours bind; without them a test passes at any hour.
+    pub(crate) quiet_hours: bool,
     /// Lines added to the tenant.
     pub(crate) tenant: String,
     /// Lines added to the first source.
@@ -36,6 +41,7 @@ impl Default for Setup {
             mode: "live",
             implied: true,
             broker: None,
+            quiet_hours: false,
             tenant: String::new(),
             source: String::new(),
             covers: r#"["adt", "careloop.tasks"]"#,
@@ -45,7 +51,12 @@ impl Default for Setup {
 }
 
 impl Setup {
-    fn text(&self, url: &str) -> String {
+    fn text(&self, database: &Database) -> String {
+        let url = &database.url;
+        let hours = match self.quiet_hours {
+            true => String::new(),
+            false => policy::at_any_hour(database.folder.path()),
+        };
         let Self { mode, implied, tenant, source, covers, more, .. } = self;
         let broker = self.broker.as_ref().map(|_| "[broker]\nurl = \"env:TEST_BROKER\"\n");
         let broker = broker.unwrap_or_default();
@@ -68,6 +79,7 @@ zone = "America/New_York"
 locations = [{{ name = "main", mode = "{mode}" }}]
 rules = {{ hba1c-due = "{mode}", referral-outstanding = "{mode}", missed-appointment = "{mode}" }}
 implied_treatment_contact = {implied}
+{hours}
 {tenant}
 [[agreement]]
 tenant = "riverside"
@@ -111,8 +123,7 @@ impl Hub {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
             std::fs::set_permissions(&key, mode).unwrap();
         }
-        std::fs::write(database.folder.path().join("careloop.toml"), setup.text(&database.url))
-            .unwrap();
+        std::fs::write(database.folder.path().join("careloop.toml"), setup.text(&database)).unwrap();
         let daemon = Daemon::start(config(&database, &setup)).await.unwrap();
         let tenant = daemon.store.tenant("riverside").await.unwrap();
         Self { daemon, tenant, database, setup }
@@ -123,6 +134,42 @@ impl Hub {
         let Self { daemon, database, setup, .. } = self;
         daemon.stop().await;
         Self::start(database, setup).await
+    }
+
+    /// Stops in order and starts again on the same database with another configuration.
+    pub(crate) async fn restart_as(mut self, setup: Setup) -> Self {
+        self.setup = setup;
+        self.restart().await
+    }
+
+    /// The person with this medical record number.
+    pub(crate) async fn person(&self, number: &str) -> Uuid {
+        let identifier = Identifier {
+            value: number.to_owned(),
+            assigner: Some("RVS".to_owned()),
+            kind: Some("MR".to_owned()),
+        };
+        let mut tx = self.store().read(self.tenant).await.unwrap();
+        let found = tx.find_people(&[identifier]).await.unwrap();
+        assert_eq!(found.len(), 1, "{number} is one person");
+        found[0]
+    }
+
+    /// The only task of a person.
+    pub(crate) async fn task_of(&self, person: Uuid) -> TaskListing {
+        let mut tasks =
+            self.store().task_list(self.tenant, None, Some(person), 10).await.unwrap();
+        assert_eq!(tasks.len(), 1, "{tasks:?}");
+        tasks.remove(0)
+    }
+
+    /// Waits until the only task of a person is in a state.
+    pub(crate) async fn until_task_is(&self, person: Uuid, state: &str) -> TaskListing {
+        until(&format!("the task is {state}"), || async {
+            let task = self.task_of(person).await;
+            (task.state == state).then_some(task)
+        })
+        .await
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -169,13 +216,28 @@ impl Hub {
 
     /// Runs a command of the same installation in a process of its own.
     pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_careloop"))
+        self.process(arguments).output().unwrap()
+    }
+
+    /// Runs a command as [`Self::command`] does, while this test goes on, and asserts that it
+    /// ended well; gives what it wrote.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
+        let output = tokio::process::Command::from(self.process(arguments)).output().await.unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A command of the same installation, not yet started.
+    pub(crate) fn process(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_careloop"));
+        command
             .arg("--config")
             .arg(self.folder().join("careloop.toml"))
             .args(arguments)
             .env("TEST_BROKER", self.setup.broker.as_deref().unwrap_or_default())
-            .output()
-            .unwrap()
+            .current_dir(self.folder());
+        command
     }
 
     /// The envelopes in the spool, in order.
@@ -201,7 +263,7 @@ fn config(database: &Database, setup: &Setup) -> Config {
     if let Some(broker) = &setup.broker {
         set("CARELOOP__BROKER__URL", broker.clone(), &mut environment);
     }
-    let text = setup.text(&database.url).replace("[broker]\nurl = \"env:TEST_BROKER\"\n", "");
+    let text = setup.text(database).replace("[broker]\nurl = \"env:TEST_BROKER\"\n", "");
     match Config::from_texts(Some(("careloop.toml", &text)), &environment) {
         Ok(config) => config,
         Err(problems) => {

@@ -4,9 +4,11 @@ pub(crate) mod behind;
 pub(crate) mod people;
 pub(crate) mod served;
 pub(crate) mod broker;
+pub(crate) mod clinic;
 pub(crate) mod database;
 pub(crate) mod hub;
 pub(crate) mod peer;
+pub(crate) mod policy;
 pub(crate) mod publishing;
 pub(crate) mod wait;
 
