@@ -105,6 +105,9 @@ codes! {
     AttemptsExhausted, "attempts-exhausted", Ambiguous,
         "Three attempts ended without an outcome, as when the process is killed each time.",
         "Look at the log of that time, then replay.";
+    NotStorable, "not-storable", Permanent,
+        "What the message implies cannot be written, or what it builds on cannot be read.",
+        "Look at the log of that time; check `careloop keys status`, then replay.";
     BodyUnreadable, "body-unreadable", Permanent,
         "The stored body cannot be opened with the keys at hand, or was purged.",
         "Check `careloop keys status`; ask the sender to send the message again.";

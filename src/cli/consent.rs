@@ -346,17 +346,18 @@ fn any(text: &str) -> Option<&str> {
 }
 
 async fn import(desk: &Desk, file: &std::path::Path, operator: &str) -> anyhow::Result<()> {
+    let text = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_path(file)
-        .with_context(|| format!("{} cannot be read", file.display()))?;
+        .from_reader(text.as_slice());
+    let columns = reader.headers()?.clone();
     let mut ready = Vec::new();
     let mut problems = Vec::new();
-    let columns = reader.headers()?.clone();
     for row in reader.records() {
-        // Cells may hold line ends, and empty lines are no rows: the reader knows where it is.
-        let at = row.as_ref().map_or_else(csv::Error::position, StringRecord::position);
-        let line = at.map_or(0, csv::Position::line);
+        let at = row
+            .as_ref()
+            .map_or_else(csv::Error::position, StringRecord::position);
+        let line = line_of(&text, at.map_or(0, csv::Position::byte));
         let row = match row.and_then(|row| row.deserialize::<Row>(Some(&columns))) {
             Ok(row) => row,
             Err(_form) => {
@@ -390,4 +391,15 @@ async fn import(desk: &Desk, file: &std::path::Path, operator: &str) -> anyhow::
         "{total} entries imported; waiting tasks are asked again"
     ))?;
     Ok(())
+}
+
+/// The line of the row at or after a byte: cells may hold line ends, and empty lines are no rows.
+fn line_of(text: &[u8], byte: u64) -> usize {
+    let from = usize::try_from(byte).unwrap_or(usize::MAX);
+    let after = text.iter().skip(from);
+    let empty = after
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    let before = text.iter().take(from.saturating_add(empty));
+    before.filter(|byte| **byte == b'\n').count() + 1
 }

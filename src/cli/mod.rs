@@ -102,6 +102,9 @@ enum ConfigCommand {
 
 /// Runs one command line and says how it ended.
 pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let arguments: Vec<std::ffi::OsString> = arguments.into_iter().collect();
+    let program = arguments.first().map(|name| name.to_string_lossy());
+    let program = program.map_or_else(|| "careloop".to_owned(), std::borrow::Cow::into_owned);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -112,7 +115,7 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
             return ExitCode::from(USAGE);
         }
     };
-    match dispatch(cli).await {
+    match dispatch(cli, &program).await {
         Ok(code) => code,
         Err(error) => {
             output::error(&format!("careloop: {error:#}"));
@@ -125,10 +128,10 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
     }
 }
 
-async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     match cli.command {
-        Command::Demo(args) => demo::run(args).await?,
+        Command::Demo(args) => demo::run(args, program).await?,
         Command::Serve => serve::serve(&global).await?,
         Command::Check => return check::check(&global).await,
         Command::Config(ConfigCommand::Default) => output::line(config::DEFAULTS)?,

@@ -74,9 +74,12 @@ impl Pipeline {
             if batch.overlaps(&read) {
                 self.flush(feed, &mut batch).await?;
             }
-            let mut tx = self.store.read(self.site.tenant).await?;
-            let planned = self.plan(&mut tx, feed, &read).await?;
-            drop(tx);
+            let mut planned = self.plan_or_hold(feed, &read).await?;
+            if batch.changes(&planned) {
+                // Another identifier led to somebody whom the batch changes: read again after it.
+                self.flush(feed, &mut batch).await?;
+                planned = self.plan_or_hold(feed, &read).await?;
+            }
             if planned.gated.is_empty() {
                 batch.add(read, planned);
             } else {
@@ -143,9 +146,7 @@ impl Pipeline {
     async fn alone(&self, feed: &Feed, read: &Read) -> Result<(), Error> {
         let mut gates = None;
         for _ in 0..REPLANS {
-            let mut tx = self.store.read(self.site.tenant).await?;
-            let planned = self.plan(&mut tx, feed, read).await?;
-            drop(tx);
+            let planned = self.plan_or_hold(feed, read).await?;
             if gates.is_none() && !planned.gated.is_empty() {
                 gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
                 continue;
@@ -158,10 +159,40 @@ impl Pipeline {
                 Ok(()) => return Ok(()),
                 Err(store::Error::ClaimLost) => return Ok(()),
                 Err(store::Error::Conflict) => {}
-                Err(other) => return Err(other.into()),
+                Err(error @ store::Error::Temporary(_)) => return Err(error.into()),
+                Err(error) => return self.hold(feed, read, &error).await,
             }
         }
         Err(store::Error::Conflict.into())
+    }
+
+    /// A plan, or the holding of a message for which none can be made: what it builds on cannot be
+    /// read, and repeating that changes nothing.
+    async fn plan_or_hold(&self, feed: &Feed, read: &Read) -> Result<Planned, Error> {
+        match self.plan_read(feed, read).await {
+            Err(Error::Store(error)) if !error.is_temporary() => {
+                Ok(Planned::ended(not_storable(&error)))
+            }
+            other => other,
+        }
+    }
+
+    /// Holds a message whose effects the store refuses for good.
+    async fn hold(&self, feed: &Feed, read: &Read, error: &store::Error) -> Result<(), Error> {
+        let held = Read {
+            claimed: shallow(&read.claimed),
+            content: Err(not_storable(error)),
+        };
+        let planned = Planned::ended(not_storable(error));
+        match self.commit(feed, &[(held, planned)], None).await {
+            Ok(()) | Err(store::Error::ClaimLost) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    async fn plan_read(&self, feed: &Feed, read: &Read) -> Result<Planned, Error> {
+        let mut tx = self.store.read(self.site.tenant).await?;
+        self.plan(&mut tx, feed, read).await
     }
 
     async fn plan(&self, tx: &mut Tx, feed: &Feed, read: &Read) -> Result<Planned, Error> {
@@ -262,6 +293,11 @@ impl Planned {
     }
 }
 
+fn not_storable(error: &store::Error) -> Outcome {
+    tracing::error!(%error, "a message cannot be stored and is held");
+    subject::held(Code::NotStorable, "the store")
+}
+
 /// The claim without the body, for a second try.
 fn shallow(claimed: &Claimed) -> Claimed {
     Claimed {
@@ -307,6 +343,15 @@ impl Batch {
     /// Whether a message may speak of somebody whom the batch already changes.
     fn overlaps(&self, read: &Read) -> bool {
         values(read).any(|value| self.identifiers.contains(value))
+    }
+
+    /// Whether a plan was made for somebody whom the batch changes.
+    fn changes(&self, planned: &Planned) -> bool {
+        planned
+            .effects
+            .iter()
+            .flat_map(Effects::people)
+            .any(|person| self.people.contains(&person))
     }
 
     fn add(&mut self, read: Read, planned: Planned) {

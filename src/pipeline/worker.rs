@@ -1,9 +1,10 @@
 //! Holds the lease of a source and processes its messages in order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,7 @@ use super::Error;
 use super::process::{Pipeline, Step};
 use crate::clock;
 use crate::config::Pace;
-use crate::store::{Claimed, Lease};
+use crate::store::{self, Claimed, Lease};
 
 /// One source's worker.
 pub struct Worker {
@@ -19,6 +20,8 @@ pub struct Worker {
     source: String,
     pace: Pace,
     lease: Lease,
+    /// Until when the lease is held, in microseconds.
+    held_until: AtomicI64,
 }
 
 impl Worker {
@@ -30,6 +33,7 @@ impl Worker {
             source: source.to_owned(),
             pace,
             lease,
+            held_until: AtomicI64::new(0),
         }
     }
 
@@ -71,6 +75,9 @@ impl Worker {
         let lease =
             SignedDuration::try_from(self.pace.lease).unwrap_or(SignedDuration::from_secs(60));
         let until = now + lease;
+        if !self.holds(now, lease).await? {
+            return Ok(Step::Idle);
+        }
         let store = &self.pipeline.store;
         let claimed = store
             .claim_messages(tenant, &self.source, self.pace.batch, (now, until))
@@ -83,13 +90,30 @@ impl Worker {
         match self.pipeline.process(feed, claimed).await {
             Ok(()) => Ok(Step::Worked),
             Err(error) => {
+                // Only the store's own trouble gives the attempt back; anything else counts, so
+                // that a message that never gets through is held at last.
+                let counted = !matches!(&error, Error::Store(store::Error::Temporary(_)));
                 if let Some(token) = token
-                    && let Err(later) = store.release_messages(tenant, &ids, token).await
+                    && let Err(later) = store.release_messages(tenant, &ids, token, counted).await
                 {
                     tracing::debug!(error = %later, "the claims end by themselves");
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Whether the source is this process's own; the lease is renewed when half of it is over.
+    async fn holds(&self, now: Timestamp, lease: SignedDuration) -> Result<bool, Error> {
+        let half = now.as_microsecond().saturating_add(i64::try_from(lease.as_micros()).unwrap_or(0) / 2);
+        if self.held_until.load(Ordering::Relaxed) > half {
+            return Ok(true);
+        }
+        let until = now + lease;
+        let held =
+            self.pipeline.store.hold(self.pipeline.tenant(), &self.lease, now, until).await?;
+        let micros = if held { until.as_microsecond() } else { 0 };
+        self.held_until.store(micros, Ordering::Relaxed);
+        Ok(held)
     }
 }

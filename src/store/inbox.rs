@@ -200,7 +200,7 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Gives claims back without counting the attempt: the store failed, not the message.
+    /// Gives claims back. The attempt is `counted` unless the store failed and not the message.
     ///
     /// # Errors
     /// When the store is away; then the claims end by themselves.
@@ -209,14 +209,16 @@ impl Store {
         tenant: TenantId,
         claimed: &[Uuid],
         token: Uuid,
+        counted: bool,
     ) -> Result<(), Error> {
         let mut tx = self.write(tenant).await?;
         for id in claimed {
             run!(
                 tx,
-                "UPDATE message SET claim_token = NULL, claim_until = NULL, attempts = attempts - 1 WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'waiting'",
+                "UPDATE message SET claim_token = NULL, claim_until = NULL, attempts = attempts - $4 WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'waiting'",
                 *id,
-                token
+                token,
+                i64::from(!counted)
             )?;
         }
         tx.commit().await

@@ -166,7 +166,7 @@ async fn listening(child: &mut Child, folder: &Path) -> anyhow::Result<SocketAdd
     while let Some(line) = lines.next_line().await? {
         let address = serde_json::from_str::<Value>(&line)
             .ok()
-            .and_then(|entry| entry.pointer("/fields/address")?.as_str()?.parse().ok());
+            .and_then(|entry| entry.get("address")?.as_str()?.parse().ok());
         if let Some(address) = address.filter(|_| line.contains("listening for MLLP")) {
             let file = folder.join("careloop.log");
             tokio::task::spawn(async move {
@@ -230,6 +230,8 @@ fn configuration(store: &str) -> String {
         r#"
 [store]
 {store}
+[keys]
+root = "file:careloop.key"
 [http]
 listen = "off"
 [log]

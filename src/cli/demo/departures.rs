@@ -29,14 +29,7 @@ pub(super) fn print(spool: &Path, people: &[Person], tasks: &[TaskListing]) -> a
         lines.push(row(&serde_json::from_str(line)?, people, tasks));
     }
     output::page(
-        &[
-            "person",
-            "task",
-            "channel",
-            "allowed hours",
-            "goes to",
-            "reasons",
-        ],
+        &["person", "task", "allowed hours", "goes to", "reasons"],
         lines,
     )?;
     Ok(())
@@ -48,7 +41,7 @@ fn row(envelope: &Value, people: &[Person], tasks: &[TaskListing]) -> Vec<String
     let whose = text("/data/for").and_then(|whose| whose.split('/').nth(1));
     let person = people
         .iter()
-        .find(|person| whose == Some(ulid(person.id).as_str()));
+        .find(|person| person.members().any(|id| whose == Some(ulid(id).as_str())));
     let name = person.map_or("?", |person| person.name.as_str()).to_owned();
     let task = text("/data/task/id")
         .and_then(from_ulid)
@@ -59,8 +52,11 @@ fn row(envelope: &Value, people: &[Person], tasks: &[TaskListing]) -> Vec<String
         .map(|listed| listed.routing_key.clone());
     let code = shown("/data/task/code");
     let (task, reasons) = match text("/data/task/statusReason") {
-        Some(reason) => (format!("{code}: taken back"), reason.to_owned()),
-        None => (code, reasons(envelope)),
+        Some(reason) => (format!("{code}\nis taken back"), reason.to_owned()),
+        None => (
+            format!("{code}\nby {}", shown("/data/contact/channel")),
+            reasons(envelope),
+        ),
     };
     let instant = |place: &str| text(place).and_then(|at| at.parse::<Timestamp>().ok());
     let hours = instant("/data/consent/window/from")
@@ -68,14 +64,7 @@ fn row(envelope: &Value, people: &[Person], tasks: &[TaskListing]) -> Vec<String
         .zip(text("/data/consent/window/tz"))
         .and_then(|((from, to), zone)| words::window(from, to, zone))
         .unwrap_or_default();
-    vec![
-        name,
-        task,
-        shown("/data/contact/channel"),
-        hours,
-        goes_to.unwrap_or_default(),
-        reasons,
-    ]
+    vec![name, task, hours, goes_to.unwrap_or_default(), reasons]
 }
 
 fn reasons(envelope: &Value) -> String {
@@ -87,5 +76,5 @@ fn reasons(envelope: &Value) -> String {
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    codes.join(" ")
+    codes.join("\n")
 }

@@ -67,7 +67,9 @@ struct Stage<'a> {
 }
 
 /// Plays the feed and shows what became of it.
-pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
+///
+/// `program` is how the operator called careloop; the commands to look further begin with it.
+pub(super) async fn run(args: DemoArgs, program: &str) -> anyhow::Result<()> {
     // Installed first, so that Ctrl-C at any time stops the hub in order.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -89,7 +91,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         .await
         .context("the hub did not start")?;
     let told = tokio::select! {
-        told = show(&folder, &global, &daemon, &config) => told,
+        told = show(&folder, (&global, program), &daemon, &config) => told,
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted; the hub was stopped in order")),
         _ = terminate.recv() => Err(anyhow::anyhow!("interrupted; the hub was stopped in order")),
     };
@@ -112,13 +114,12 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
 
 async fn show(
     folder: &Folder,
-    global: &Global,
+    (global, program): (&Global, &str),
     daemon: &Daemon,
     config: &Config,
 ) -> anyhow::Result<()> {
-    let program = std::env::args_os().next().unwrap_or_default();
     let stage = Stage {
-        program: &program.to_string_lossy(),
+        program,
         folder,
         global,
         daemon,
@@ -182,7 +183,7 @@ impl Stage<'_> {
                 Act::Again => {
                     let last = deliveries.last().context("@again: nothing was sent yet")?;
                     let again = Delivery {
-                        title: "the same message once more, byte for byte".to_owned(),
+                        title: "the same message once more".to_owned(),
                         bytes: last.bytes.clone(),
                         answer: sender.send(&last.bytes).await?,
                         is_repeat: true,

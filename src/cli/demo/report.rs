@@ -26,9 +26,16 @@ const ALL: u32 = 500;
 pub(super) struct Person {
     /// The invented name.
     pub(super) name: String,
-    /// The hub's id.
-    pub(super) id: Uuid,
+    id: Uuid,
     document: PersonDocument,
+}
+
+impl Person {
+    /// The ids of all records that were merged into this one, its own first.
+    pub(super) fn members(&self) -> impl Iterator<Item = Uuid> + '_ {
+        let members = &self.document.record.open().members;
+        members.iter().map(|member| member.person)
+    }
 }
 
 /// Prints every table.
@@ -80,7 +87,7 @@ async fn messages(
         let kind = row.map_or("", |row| row.message_type.as_str());
         let (state, meaning) = match row {
             Some(row) if sent.is_repeat => (
-                "known".to_owned(),
+                "known already".to_owned(),
                 format!(
                     "seen {} times, stored once: nothing happens twice",
                     row.times_seen
@@ -108,7 +115,7 @@ fn meaning(row: &MessageRow, bundle: &Bundle, source: &Source, sent: &Delivery) 
     let place = row.place.as_deref().unwrap_or_default();
     match row.code.as_deref().and_then(Code::from_name) {
         Some(Code::IgnoredByMapping) => place.to_owned(),
-        Some(code) => format!("{place}: {} {}", code.meaning(), code.action()),
+        Some(code) => format!("{place}. {}", code.action()),
         None => words::understood(bundle, &source.zone, &sent.bytes),
     }
 }
@@ -155,7 +162,7 @@ async fn people(stage: &Stage<'_>, rank: &[String]) -> anyhow::Result<Vec<Person
 fn show_people(people: &[Person], rank: &[String]) -> anyhow::Result<()> {
     output::line(
         "\n2. Whom it knows now (names are shown because they are invented; each look is audited)\n   \
-         Clinical data stays in the EHR: a pointer says that there is a diagnosis or a result, and never which.\n",
+         Clinical data stays in the EHR: a pointer says that there is a diagnosis or a result, never its code, value or text.\n",
     )?;
     let lines = people.iter().map(|person| {
         let record = person.document.record.open();
@@ -196,7 +203,7 @@ fn show_people(people: &[Person], rank: &[String]) -> anyhow::Result<()> {
             "referrals",
             "orders",
             "pointers",
-            "said about being contacted",
+            "consent",
         ],
         lines,
     )?;
@@ -264,24 +271,21 @@ fn stayed(people: &[Person], listed: &[TaskListing], zone: &TimeZone) -> anyhow:
             };
             if let Some((state, why)) = staying(task, listing) {
                 let code = task.detail.code.name();
-                let again = listing
-                    .next_allowed_at
-                    .as_deref()
-                    .and_then(|at| at.parse().ok())
-                    .map(|at| words::clock(at, zone))
-                    .unwrap_or_default();
+                let again = listing.next_allowed_at.as_deref();
+                let again = again.and_then(|at| at.parse().ok()).map(|at| {
+                    let zone_name = zone.iana_name().unwrap_or("UTC");
+                    format!(" Asked again {} ({zone_name}).", words::clock(at, zone))
+                });
                 lines.push(vec![
                     person.name.clone(),
                     code.to_owned(),
                     state.to_owned(),
-                    why,
-                    again,
+                    why + &again.unwrap_or_default(),
                 ]);
             }
         }
     }
-    let again = format!("asked again ({})", zone.iana_name().unwrap_or("UTC"));
-    output::page(&["person", "task", "state", "why", &again], lines)?;
+    output::page(&["person", "task", "state", "why"], lines)?;
     Ok(())
 }
 

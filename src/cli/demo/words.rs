@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::hl7::Message;
 use crate::mapping::{Bundle, Context};
 
-/// The changes that a message implies, such as `person; pointer hba1c-result (final)`. Names, dates
+/// The changes that a message implies, such as `person; appointment (booked)`. Names, dates
 /// and numbers are left out: those stand in the record.
 pub(super) fn understood(bundle: &Bundle, zone: &TimeZone, bytes: &[u8]) -> String {
     let Ok(message) = Message::read(bytes, None) else {
@@ -40,14 +40,14 @@ fn entity(name: &str, values: &Map<String, Value>) -> String {
     }
 }
 
-/// A day and a time in a zone, such as `Sun 22 Nov 08:00`.
+/// A day and a time in a zone, such as `22 Nov 08:00`.
 pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone())
-        .strftime("%a %-d %b %H:%M")
+        .strftime("%-d %b %H:%M")
         .to_string()
 }
 
-/// From and to in a zone that is named; the day once where both are on it.
+/// From and to, the day once where both are on it, and below them the zone.
 pub(super) fn window(from: Timestamp, to: Timestamp, zone: &str) -> Option<String> {
     let known = TimeZone::get(zone).ok()?;
     let (first, last) = (
@@ -59,7 +59,7 @@ pub(super) fn window(from: Timestamp, to: Timestamp, zone: &str) -> Option<Strin
     } else {
         clock(to, &known)
     };
-    Some(format!("{} to {until} {zone}", clock(from, &known)))
+    Some(format!("{} to {until}\n{zone}", clock(from, &known)))
 }
 
 #[cfg(test)]
@@ -72,11 +72,11 @@ mod tests {
         let (from, to) = (at("2026-11-22T13:00:00Z"), at("2026-11-23T02:00:00Z"));
         assert_eq!(
             window(from, to, "America/New_York").as_deref(),
-            Some("Sun 22 Nov 08:00 to 21:00 America/New_York")
+            Some("22 Nov 08:00 to 21:00\nAmerica/New_York")
         );
         assert_eq!(
             window(from, to, "UTC").as_deref(),
-            Some("Sun 22 Nov 13:00 to Mon 23 Nov 02:00 UTC")
+            Some("22 Nov 13:00 to 23 Nov 02:00\nUTC")
         );
         assert_eq!(window(from, to, "Nowhere/Nowhere"), None);
     }

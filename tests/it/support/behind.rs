@@ -34,8 +34,12 @@ impl Behind {
 
     /// One column of texts.
     pub(crate) async fn texts(&self, statement: &str) -> Vec<String> {
-        let rows = self.pairs(&format!("SELECT a, '' FROM ({statement}) AS one (a)")).await;
-        rows.into_iter().map(|(text, _)| text).collect()
+        let statement = AssertSqlSafe(statement.to_owned());
+        let rows: Vec<(Option<String>,)> = match self {
+            Self::Sqlite(pool) => sqlx::query_as(statement).fetch_all(pool).await.unwrap(),
+            Self::Postgres(pool) => sqlx::query_as(statement).fetch_all(pool).await.unwrap(),
+        };
+        rows.into_iter().map(|(text,)| text.unwrap_or_default()).collect()
     }
 
     /// Two columns of texts; NULL reads as empty.
