@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::care::{History, Rules};
+use crate::care::{History, Rule, Rules};
 use crate::config::{Mode, Source, Tenant};
 use crate::consent::Policy;
-use crate::crm::{Trust, TrustedIdentifier};
+use crate::crm::{Assertion, Trust, TrustedIdentifier, View};
 use crate::hl7::Charset;
 use crate::mapping::Bundle;
 use crate::store::TenantId;
@@ -42,13 +41,11 @@ pub struct Feed {
     pub trust: Trust,
     /// The character set of messages that name none.
     pub charset: Option<Charset>,
-    /// The day of its first message; before it the feed has no past.
-    pub first_day: Option<Date>,
 }
 
 impl Feed {
     /// Compiles what the configuration says of a source.
-    pub fn new(source: &Source, bundle: Arc<Bundle>, first: Option<Timestamp>) -> Self {
+    pub fn new(source: &Source, bundle: Arc<Bundle>) -> Self {
         let accept = source
             .identifiers
             .iter()
@@ -64,82 +61,80 @@ impl Feed {
                 default_type: source.default_type.clone(),
             },
             charset: source.charset.as_deref().and_then(Charset::parse),
-            first_day: first.map(|at| at.to_zoned(source.zone.clone()).date()),
             source: source.clone(),
             bundle,
         }
     }
 
-    /// The name under which assertions of a message are kept.
+    /// The name under which assertions of a message are kept. Only `P` (production) and an empty
+    /// MSH-11 are the real thing (HL7 table 0103).
     pub fn label(&self, processing_id: &str) -> String {
-        if matches!(processing_id.chars().next(), Some('T' | 'D')) {
-            format!("{}{TEST_MARK}", self.source.name)
-        } else {
-            self.source.name.clone()
+        match processing_id.trim().chars().next() {
+            None | Some('P' | 'p') => self.source.name.clone(),
+            Some(_) => format!("{}{TEST_MARK}", self.source.name),
         }
     }
 }
 
 impl Site {
-    /// The mode of a rule's tasks for a person last heard of by `labels`: the strictest of source,
-    /// location and rule, and *observe* where any label is a test's.
-    pub fn mode(&self, rule: &str, label: &str, is_test: bool) -> Mode {
-        let Some(source) = self.config.source(label) else {
+    /// The view of a person. What test messages said counts only for people of whom nothing else
+    /// is known: a test must not change, or end, what is live.
+    pub fn view(&self, assertions: &[Assertion]) -> View {
+        let real: Vec<Assertion> = real(assertions).cloned().collect();
+        View::of(if real.is_empty() { assertions } else { &real }, &self.config.source_rank)
+    }
+
+    /// The mode of a rule's tasks for a person: the strictest of the rule and of every source, with
+    /// its location, that told what the rule looks at; *observe* for people of tests.
+    pub fn mode(&self, rule: &Rule, assertions: &[Assertion]) -> Mode {
+        let mut labels: Vec<&str> = real(assertions)
+            .filter(|assertion| rule.looks_at(&assertion.payload))
+            .map(|assertion| assertion.source.as_str())
+            .collect();
+        if labels.is_empty() {
+            labels = real(assertions).map(|assertion| assertion.source.as_str()).collect();
+        }
+        let told = labels.into_iter().map(|label| self.mode_of(label)).min();
+        let own = self.config.rule_modes.get(&rule.id).copied().unwrap_or(Mode::Observe);
+        told.unwrap_or(Mode::Observe).min(own)
+    }
+
+    fn mode_of(&self, source: &str) -> Mode {
+        let Some(source) = self.config.source(source) else {
             return Mode::Observe;
         };
-        if is_test {
-            return Mode::Observe;
-        }
-        let location = self
-            .config
-            .locations
-            .iter()
-            .find(|place| place.name == source.location);
-        let location = location.map_or(Mode::Observe, |place| place.mode);
-        let rule = self
-            .config
-            .rule_modes
-            .get(rule)
-            .copied()
-            .unwrap_or(Mode::Observe);
-        source.mode.min(location).min(rule)
+        let location = self.config.locations.iter().find(|place| place.name == source.location);
+        location.map_or(Mode::Observe, |place| place.mode).min(source.mode)
     }
 
-    /// Whether an assertion's label is a test message's.
-    pub fn is_test(label: &str) -> bool {
-        label.ends_with(TEST_MARK)
-    }
-
-    /// `<tenant>.<location>.<team>.<priority>`; no clinical word is in it.
-    pub fn routing_key(&self, label: &str, priority: &str) -> String {
-        let location = self
-            .config
-            .source(label)
+    /// `<tenant>.<location>.<team>.<priority>`, by the source that last told of the person; no
+    /// clinical word is in it.
+    pub fn routing_key(&self, assertions: &[Assertion], priority: &str) -> String {
+        let latest = real(assertions).max_by_key(|assertion| assertion.event_time);
+        let location = latest
+            .and_then(|assertion| self.config.source(&assertion.source))
             .map(|source| source.location.as_str())
-            .or_else(|| {
-                self.config
-                    .locations
-                    .first()
-                    .map(|place| place.name.as_str())
-            })
+            .or_else(|| self.config.locations.first().map(|place| place.name.as_str()))
             .unwrap_or("main");
         let team = self.config.team_of(location);
         format!("{}.{location}.{team}.{priority}", self.config.name)
     }
 }
 
+/// The assertions that no test message made.
+fn real(assertions: &[Assertion]) -> impl Iterator<Item = &Assertion> {
+    assertions.iter().filter(|assertion| !assertion.source.ends_with(TEST_MARK))
+}
+
 impl History for Site {
-    /// The earliest day that any feed declares for the concept, else the day of its first message.
+    /// The earliest day that a feed declares for the concept. A feed that declares nothing has no
+    /// past, however long it has been running: nobody said that it carries the concept at all.
     fn covered_since(&self, concept: &str) -> Option<Date> {
         self.feeds
             .values()
             .filter_map(|feed| {
                 let declared = &feed.source.history_since;
-                declared
-                    .get(concept)
-                    .or_else(|| declared.get("*"))
-                    .copied()
-                    .or(feed.first_day)
+                declared.get(concept).or_else(|| declared.get("*")).copied()
             })
             .min()
     }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, Zoned};
 
 use crate::consent::{Channel, ContentClass, Diagnostic, Purpose};
 use crate::crm::vocabulary;
-use crate::crm::{AppointmentStatus, Identifier, Pointer, Priority, Request, RequestKind};
+use crate::crm::{AppointmentStatus, Identifier, Payload, Pointer, Priority, Request, RequestKind};
 
 use super::calendar::{Calendar, Span};
 use super::evaluate::{Evaluation, GapStatus};
@@ -294,6 +294,16 @@ impl Rule {
     /// Whether the verdict asks for a task.
     pub fn asks_for_task(&self, evaluation: &Evaluation) -> bool {
         self.task.on.contains(&evaluation.status)
+    }
+
+    /// Whether it draws on what was told: evidence first, demographics never on their own.
+    pub fn looks_at(&self, told: &Payload) -> bool {
+        match told {
+            Payload::Appointment(_) => self.reads_appointments,
+            Payload::Request(_) => self.reads_requests,
+            Payload::Pointer(pointer) => self.concepts.contains(&pointer.concept),
+            _ => false,
+        }
     }
 
     /// Whether what changed can change a verdict.

@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Subcommand};
-use csv::StringRecord;
 use jiff::Timestamp;
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::context::{Desk, instant};
-use super::{Global, output};
+use super::{Global, import, output};
 use crate::clock;
 use crate::consent::{Channel, ContentClass, Entry, Purpose};
-use crate::crm::Identifier;
 use crate::phi::Phi;
 use crate::store::{AuditEntry, NewOptOut};
 
@@ -94,15 +91,15 @@ fn word<T: Copy>(name: &str, find: fn(&str) -> Option<T>, words: &[&str]) -> Res
     find(name).ok_or_else(|| format!("expected one of {}", words.join(", ")))
 }
 
-fn channel(name: &str) -> Result<Channel, String> {
+pub(super) fn channel(name: &str) -> Result<Channel, String> {
     word(name, Channel::from_name, Channel::WORDS)
 }
 
-fn purpose(name: &str) -> Result<Purpose, String> {
+pub(super) fn purpose(name: &str) -> Result<Purpose, String> {
     word(name, Purpose::from_name, Purpose::WORDS)
 }
 
-fn content(name: &str) -> Result<ContentClass, String> {
+pub(super) fn content(name: &str) -> Result<ContentClass, String> {
     word(name, ContentClass::from_name, ContentClass::WORDS)
 }
 
@@ -111,7 +108,7 @@ pub(super) async fn run(global: &Global, command: ConsentCommand) -> anyhow::Res
     let desk = global.open().await?;
     match command {
         ConsentCommand::Record(args) => record(&desk, *args).await,
-        ConsentCommand::Import { file, operator } => import(&desk, &file, &operator).await,
+        ConsentCommand::Import { file, operator } => import::import(&desk, &file, &operator).await,
         ConsentCommand::Revoke { id, operator } => revoke(&desk, id, &operator).await,
         ConsentCommand::OptOut {
             person,
@@ -144,7 +141,7 @@ async fn record(desk: &Desk, args: RecordArgs) -> anyhow::Result<()> {
 }
 
 /// Writes an entry; a denial passes the gate, so that nothing it forbids leaves afterwards.
-async fn write(
+pub(super) async fn write(
     desk: &Desk,
     person: Uuid,
     entry: &Entry,
@@ -267,139 +264,4 @@ async fn opt_out(
     tx.commit().await?;
     output::line("recorded; nothing leaves against it from now on")?;
     Ok(())
-}
-
-/// A row of an import file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    assigner: String,
-    #[serde(rename = "type")]
-    kind: String,
-    identifier: String,
-    channel: String,
-    purpose: String,
-    content: String,
-    decision: String,
-    from: String,
-    until: String,
-    time: String,
-    method: String,
-    source: String,
-}
-
-impl Row {
-    fn entry(&self, operator: &str) -> Result<Entry, String> {
-        let at = |name: &str, text: &str| match text.trim() {
-            "" => Ok(None),
-            text => instant(text)
-                .map(Some)
-                .map_err(|error| format!("{name}: {error}")),
-        };
-        let recorded_at =
-            at("time", &self.time)?.ok_or("time: expected when it was given, found nothing")?;
-        let permit = match self.decision.trim() {
-            "permit" => true,
-            "deny" => false,
-            _ => return Err("decision: expected permit or deny".to_owned()),
-        };
-        if self.method.trim().is_empty() || self.source.trim().is_empty() {
-            return Err(
-                "method, source: expected how it was given and where that is written".to_owned(),
-            );
-        }
-        Ok(Entry {
-            id: Uuid::now_v7(),
-            channel: any(&self.channel)
-                .map(channel)
-                .transpose()
-                .map_err(|e| format!("channel: {e}"))?,
-            purpose: any(&self.purpose)
-                .map(purpose)
-                .transpose()
-                .map_err(|e| format!("purpose: {e}"))?,
-            content: any(&self.content)
-                .map(content)
-                .transpose()
-                .map_err(|e| format!("content: {e}"))?,
-            permit,
-            from: at("from", &self.from)?.unwrap_or(recorded_at),
-            until: at("until", &self.until)?,
-            recorded_at,
-            revoked_at: None,
-            method: self.method.trim().to_owned(),
-            source: operator.to_owned(),
-        })
-    }
-
-    fn identifier(&self) -> Identifier {
-        Identifier {
-            value: self.identifier.trim().to_owned(),
-            assigner: any(&self.assigner).map(ToOwned::to_owned),
-            kind: any(&self.kind).map(ToOwned::to_owned),
-        }
-    }
-}
-
-fn any(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-async fn import(desk: &Desk, file: &std::path::Path, operator: &str) -> anyhow::Result<()> {
-    let text = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text.as_slice());
-    let columns = reader.headers()?.clone();
-    let mut ready = Vec::new();
-    let mut problems = Vec::new();
-    for row in reader.records() {
-        let at = row
-            .as_ref()
-            .map_or_else(csv::Error::position, StringRecord::position);
-        let line = line_of(&text, at.map_or(0, csv::Position::byte));
-        let row = match row.and_then(|row| row.deserialize::<Row>(Some(&columns))) {
-            Ok(row) => row,
-            Err(_form) => {
-                problems.push(format!(
-                    "line {line}: expected the 12 columns of `careloop consent import --help`"
-                ));
-                continue;
-            }
-        };
-        let mut tx = desk.store.read(desk.id).await?;
-        let people = tx.find_people(&[row.identifier()]).await?;
-        match (row.entry(operator), people.as_slice()) {
-            (Ok(entry), [person]) => ready.push((*person, entry, row.source)),
-            (Err(problem), _) => problems.push(format!("line {line}: {problem}")),
-            (_, _) => problems.push(format!(
-                "line {line}: identifier: expected a known person, found none"
-            )),
-        }
-    }
-    if !problems.is_empty() {
-        bail!("nothing was imported:\n{}", problems.join("\n"));
-    }
-    let total = ready.len();
-    for (done, (person, entry, source)) in (1_usize..).zip(ready) {
-        write(desk, person, &entry, &Phi::new(source)).await?;
-        if done.is_multiple_of(500) {
-            output::error(&format!("{done} of {total}"));
-        }
-    }
-    output::line(&format!(
-        "{total} entries imported; waiting tasks are asked again"
-    ))?;
-    Ok(())
-}
-
-/// The line of the row at or after a byte: cells may hold line ends, and empty lines are no rows.
-fn line_of(text: &[u8], byte: u64) -> usize {
-    let from = usize::try_from(byte).unwrap_or(usize::MAX);
-    let after = text.iter().skip(from);
-    let empty = after
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
-    let before = text.iter().take(from.saturating_add(empty));
-    before.filter(|byte| **byte == b'\n').count() + 1
 }

@@ -4,6 +4,7 @@ mod check;
 mod consent;
 mod context;
 mod demo;
+mod import;
 mod keys;
 mod mapping;
 mod message;

@@ -107,10 +107,9 @@ pub async fn site(store: &Store, tenant: &config::Tenant) -> anyhow::Result<Site
     let mut feeds = HashMap::new();
     for source in &tenant.sources {
         let bundle = Bundle::embedded(&layers(&source.layers)).map_err(listed)?;
-        let first = store.first_message_at(number, &source.name).await?;
         feeds.insert(
             source.name.clone(),
-            Feed::new(source, Arc::new(bundle), first),
+            Feed::new(source, Arc::new(bundle)),
         );
     }
     Ok(Site {

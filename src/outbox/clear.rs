@@ -12,7 +12,6 @@ use crate::config::Mode;
 use crate::consent::{Hold, Outcome};
 use crate::crm::View;
 use crate::outreach;
-use crate::site::Site;
 use crate::store::{ClaimedEnvelope, DecisionRow, EnvelopeKind, Record, TaskRow, Tx, Withdrawal};
 
 /// How long to wait where a deferral names no instant.
@@ -112,7 +111,7 @@ impl Relay {
         setting: &Setting<'_>,
     ) -> Result<Option<Outgoing>, Error> {
         let now = setting.now;
-        let view = View::of(&record.assertions, &self.site.config.source_rank);
+        let view = self.site.view(&record.assertions);
         let row = self.decide((record, task), &view, now);
         tx.store_decision(&row).await?;
         let decision = &row.decision;
@@ -225,15 +224,9 @@ impl Relay {
         }
     }
 
+    /// A rule that is gone observes.
     fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
-        let latest = record
-            .assertions
-            .iter()
-            .max_by_key(|assertion| assertion.event_time);
-        let label = latest
-            .map(|assertion| assertion.source.as_str())
-            .unwrap_or_default();
-        self.site
-            .mode(&task.detail.rule, label, Site::is_test(label))
+        let rule = self.site.rules.get(&task.detail.rule);
+        rule.map_or(Mode::Observe, |rule| self.site.mode(rule, &record.assertions))
     }
 }

@@ -4,26 +4,26 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::plan::Desk;
-use crate::care::{self, Known, Rule, Step};
+use crate::care::{self, FindingState, Known, Rule, Step, TaskEvent, TaskState};
 use crate::config::Mode;
 use crate::crm::View;
-use crate::site::Site;
-use crate::store::{Effects, FindingDetail, FindingRow, Record};
+use crate::store::{Effects, FindingDetail, FindingRow, Record, TaskRow};
 
 /// A person is not looked at more often than this by the calendar.
 const AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Evaluates the rules, moves the findings, makes and withdraws tasks, and says when to look again.
-pub(super) fn reconcile(desk: &Desk<'_>, record: &mut Record, view: &View, effects: &mut Effects) {
+pub(super) fn reconcile(
+    desk: &Desk<'_>,
+    record: &mut Record,
+    (view, retold): (&View, bool),
+    effects: &mut Effects,
+) {
     let site = desk.site;
     let zoned = desk.cause.now.to_zoned(site.config.zone.clone());
     let mut next: Option<Timestamp> = None;
-    let mut round = Round {
-        desk,
-        view,
-        label: label(desk, record),
-        next: &mut next,
-    };
+    let mut round = Round { desk, view, retold, next: &mut next };
+    round.settle_merged(record, effects);
     for rule in site.rules.iter() {
         let evaluations = care::evaluate(rule, &view.chart, site, &zoned);
         for evaluation in &evaluations {
@@ -47,25 +47,12 @@ pub(super) fn reconcile(desk: &Desk<'_>, record: &mut Record, view: &View, effec
     effects.next_checks.push((record.person, next));
 }
 
-/// The label that decides mode and place: the message's, else that of the latest assertion.
-fn label(desk: &Desk<'_>, record: &Record) -> String {
-    if !desk.cause.label.is_empty() {
-        return desk.cause.label.to_owned();
-    }
-    let latest = record
-        .assertions
-        .iter()
-        .max_by_key(|assertion| assertion.event_time);
-    latest
-        .map(|assertion| assertion.source.clone())
-        .unwrap_or_default()
-}
-
 /// One reconciliation of one person.
 pub(super) struct Round<'a> {
     pub(super) desk: &'a Desk<'a>,
     pub(super) view: &'a View,
-    label: String,
+    /// Whether what is known of the person changed, so that answers of consent may have, too.
+    pub(super) retold: bool,
     next: &'a mut Option<Timestamp>,
 }
 
@@ -92,6 +79,8 @@ impl Round<'_> {
             .is_none_or(|old| old.state != finding.state || old.detail != finding.detail);
         if changed {
             effects.findings.push(finding.clone());
+            record.findings.retain(|known| known.id != finding.id);
+            record.findings.push(finding.clone());
         }
         let task = record
             .tasks
@@ -100,10 +89,17 @@ impl Round<'_> {
             .cloned();
         match (step.evaluation, task) {
             (Some(verdict), None) if finding.state.is_live() && rule.asks_for_task(verdict) => {
-                let task = self.new_task(rule, verdict, &finding);
+                let task = self.new_task(rule, verdict, &finding, record);
                 self.ask(task, None, record, effects);
             }
-            (_, Some(task)) if !finding.state.is_live() => self.end(task, finding.state, effects),
+            (_, Some(task)) if !finding.state.is_live() => {
+                let event = match finding.state {
+                    _ if self.view.chart.deceased => TaskEvent::PatientDeceased,
+                    FindingState::Closed => TaskEvent::GapClosed,
+                    _ => TaskEvent::GapWithdrawn,
+                };
+                self.end(task, event, effects);
+            }
             (_, Some(task)) if !task.state.is_terminal() => {
                 if task.due_at <= now {
                     self.expire(task, effects);
@@ -166,14 +162,42 @@ impl Round<'_> {
         })
     }
 
-    pub(super) fn mode(&self, rule: &Rule) -> Mode {
-        self.desk
-            .site
-            .mode(&rule.id, &self.label, Site::is_test(&self.label))
+    /// The mode that a task of this rule and person has now.
+    pub(super) fn mode(&self, rule: &Rule, record: &Record) -> Mode {
+        self.desk.site.mode(rule, &record.assertions)
     }
 
-    /// Where a task of this person goes.
-    pub(super) fn routing_key(&self, priority: &str) -> String {
-        self.desk.site.routing_key(&self.label, priority)
+    /// After a merge the same finding may stand twice, each with a task: the one whose task went
+    /// furthest stays, so that nobody is called twice for one thing.
+    fn settle_merged(&mut self, record: &mut Record, effects: &mut Effects) {
+        let far = |finding: &FindingRow, tasks: &[TaskRow]| {
+            let task = tasks.iter().find(|task| task.key == finding.key);
+            task.map_or(0, |task| match task.state {
+                TaskState::Completed => 4,
+                TaskState::Requested => 3,
+                TaskState::Queued => 2,
+                _ => 1,
+            })
+        };
+        let mut findings = record.findings.clone();
+        findings.sort_by_key(|finding| std::cmp::Reverse(far(finding, &record.tasks)));
+        let mut kept: Vec<(String, String)> = Vec::new();
+        for finding in findings {
+            let name = (finding.detail.rule.clone(), finding.detail.cycle.clone());
+            if !kept.contains(&name) {
+                kept.push(name);
+                continue;
+            }
+            record.findings.retain(|known| known.id != finding.id);
+            let task = record.tasks.iter().find(|task| task.key == finding.key).cloned();
+            if let Some(task) = task {
+                record.tasks.retain(|known| known.id != task.id);
+                self.end(task, TaskEvent::PatientMerged, effects);
+            }
+            if finding.state.is_live() {
+                let (state, changed_at) = (FindingState::Withdrawn, self.desk.cause.now);
+                effects.findings.push(FindingRow { state, changed_at, ..finding });
+            }
+        }
     }
 }

@@ -39,15 +39,14 @@ impl Desk<'_> {
     /// pass the gate: death, merges and new restrictions may cut off what is being published.
     pub(super) fn plan(&self, subject: &Subject, resolved: Resolved) -> (Effects, bool) {
         let mut record = settled(resolved.record);
-        let rank = &self.site.config.source_rank;
-        let before = View::of(&record.assertions, rank);
+        let before = self.site.view(&record.assertions);
         let mut effects = Effects {
             members: record.members.clone(),
             ..Effects::default()
         };
         self.learn(&resolved.identifiers, &record, &mut effects);
         let touched = self.assert(subject, &mut record, &mut effects);
-        let after = View::of(&record.assertions, rank);
+        let after = self.site.view(&record.assertions);
         self.contacts(&after, &mut record, &mut effects);
         for retired in &resolved.retired {
             effects.links.push((*retired, record.person));
@@ -55,17 +54,13 @@ impl Desk<'_> {
                 .audit
                 .push(self.entry("person.merge", ("person", Some(*retired))));
         }
-        if !resolved.retired.is_empty() {
-            // What one record said about being contacted now holds for the tasks of the other.
-            for task in &mut record.tasks {
-                task.ask_at = Some(self.cause.now);
-            }
-        }
         let gated = !resolved.retired.is_empty()
             || (after.demographics.deceased && !before.demographics.deceased)
             || after.demographics.restrictions.len() > before.demographics.restrictions.len();
-        if !resolved.retired.is_empty() || !self.site.rules.touched_by(&touched).is_empty() {
-            findings::reconcile(self, &mut record, &after, &mut effects);
+        let merged = !resolved.retired.is_empty();
+        let retold = merged || after.demographics != before.demographics;
+        if retold || !self.site.rules.touched_by(&touched).is_empty() {
+            findings::reconcile(self, &mut record, (&after, retold), &mut effects);
         }
         effects
             .audit
@@ -76,12 +71,12 @@ impl Desk<'_> {
     /// What the calendar implies for a person about whom nothing was said.
     pub(super) fn look_again(&self, record: Record) -> Effects {
         let mut record = settled(record);
-        let view = View::of(&record.assertions, &self.site.config.source_rank);
+        let view = self.site.view(&record.assertions);
         let mut effects = Effects {
             members: record.members.clone(),
             ..Effects::default()
         };
-        findings::reconcile(self, &mut record, &view, &mut effects);
+        findings::reconcile(self, &mut record, (&view, false), &mut effects);
         effects
     }
 

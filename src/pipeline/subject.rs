@@ -69,7 +69,7 @@ pub(super) async fn find(
     let mut known: Vec<(Uuid, Record, Demographics)> = Vec::new();
     for person in people {
         if let Some(record) = tx.load(person, now).await? {
-            let view = View::of(&record.assertions, &site.config.source_rank);
+            let view = site.view(&record.assertions);
             known.push((person, record, view.demographics));
         }
     }

@@ -1,24 +1,42 @@
 //! Findings to tasks: what opened becomes a task where consent allows, what closed withdraws its own.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::findings::Round;
-use crate::care::{Evaluation, FindingState, Rule, TaskEvent, TaskState};
+use crate::care::{Evaluation, Rule, TaskEvent, TaskState};
 use crate::config::Mode;
-use crate::consent::{Channel, Decision, Outcome, Sent};
+use crate::consent::{Channel, Code, Decision, Outcome, Sent};
 use crate::outreach;
-use crate::site::Site;
 use crate::store::{
     DecisionRow, Effects, FindingRow, NewEnvelope, Record, TaskDetail, TaskRow, Withdrawal,
 };
 
+/// The denials that take back what left: the person, the record or the law says no. Others only
+/// say that a contact would not fit now.
+const SAYS_NO: [Code; 12] = [
+    Code::Deceased,
+    Code::MinorConfidential,
+    Code::NoContact,
+    Code::UnsafeContact,
+    Code::SensitiveNoConsent,
+    Code::MarketingNoAuth,
+    Code::NoConsent,
+    Code::ConsentDenied,
+    Code::ConsentExpired,
+    Code::ConsentRevoked,
+    Code::OptedOut,
+    Code::NoValidContact,
+];
+
 impl Round<'_> {
+    /// The task that an open finding asks for; whether it leaves is asked next.
     pub(super) fn new_task(
         &self,
         rule: &Rule,
         verdict: &Evaluation,
         finding: &FindingRow,
+        record: &Record,
     ) -> TaskRow {
         let now = self.desk.cause.now;
         let template = &rule.task;
@@ -29,8 +47,11 @@ impl Round<'_> {
             key: finding.key.clone(),
             version: 1,
             state: TaskState::Withheld,
-            mode: self.mode(rule),
-            routing_key: self.routing_key(verdict.priority.name()),
+            mode: self.mode(rule, record),
+            routing_key: self
+                .desk
+                .site
+                .routing_key(&record.assertions, verdict.priority.name()),
             created_at: now,
             changed_at: now,
             // A task without a date of its own would never leave the list.
@@ -56,18 +77,16 @@ impl Round<'_> {
         }
     }
 
-    /// Tasks that wait are asked again when their time has come or their mode has changed.
+    /// Tasks are asked again when their time has come, when what is known of the person changed, or
+    /// when their mode did.
     pub(super) fn is_to_be_asked(&self, rule: &Rule, task: &TaskRow, record: &Record) -> bool {
         let due = task.ask_at.is_some_and(|at| at <= self.desk.cause.now);
         if matches!(task.state, TaskState::Queued | TaskState::Requested) {
-            // Only a change of consent sets a date for these.
-            return due;
+            // What left is only taken back when consent, a restriction or the person's record says
+            // so; a change of mode does not call anything back.
+            return due || self.retold;
         }
-        let tested = record
-            .assertions
-            .iter()
-            .any(|assertion| Site::is_test(&assertion.source));
-        due || (task.mode != self.mode(rule) && !tested)
+        due || self.retold || task.mode != self.mode(rule, record)
     }
 
     /// Asks consent for a task and puts it where the answer says.
@@ -94,7 +113,7 @@ impl Round<'_> {
         task.decision = Some(id);
         task.changed_at = now;
         if let Some(rule) = self.desk.site.rules.get(&task.detail.rule) {
-            task.mode = self.mode(rule);
+            task.mode = self.mode(rule, record);
         }
         let left = matches!(before, Some(TaskState::Queued | TaskState::Requested));
         if left {
@@ -142,7 +161,8 @@ impl Round<'_> {
     /// relay's to keep.
     fn withdraw_if_denied(&self, task: &mut TaskRow, decision: &Decision, effects: &mut Effects) {
         task.ask_at = None;
-        if !matches!(decision.result, Outcome::Deny | Outcome::HumanReview) {
+        let says_no = decision.codes.iter().any(|code| SAYS_NO.contains(code));
+        if decision.result != Outcome::Deny || !says_no {
             return;
         }
         let Some(state) = task.state.after(TaskEvent::ConsentRevoked) else {
@@ -150,14 +170,13 @@ impl Round<'_> {
         };
         task.state = state;
         task.ask_at = decision.look_again_at;
-        effects.withdrawals.push(Withdrawal {
-            task: task.id,
-            reason: "consent-revoked",
-            message: self.desk.cause.message,
-        });
-        effects
-            .audit
-            .push(self.desk.entry("task.withdraw", ("task", Some(task.id))));
+        self.withdraw(task, "consent-revoked", effects);
+    }
+
+    fn withdraw(&self, task: &TaskRow, reason: &'static str, effects: &mut Effects) {
+        let message = self.desk.cause.message;
+        effects.withdrawals.push(Withdrawal { task: task.id, reason, message });
+        effects.audit.push(self.desk.entry("task.withdraw", ("task", Some(task.id))));
     }
 
     fn place(&self, task: &mut TaskRow, decision: &Decision, named: bool) {
@@ -177,12 +196,20 @@ impl Round<'_> {
             Outcome::Deny | Outcome::HumanReview => TaskState::Withheld,
         };
         if !released {
-            task.ask_at = None;
+            // A full day of the pilot ends; observing does not end by itself.
+            task.ask_at = (task.mode == Mode::Pilot).then(|| self.tomorrow());
         }
         if task.state == TaskState::Queued {
             task.released_at = Some(self.desk.cause.now);
             task.ask_at = None;
         }
+    }
+
+    fn tomorrow(&self) -> Timestamp {
+        let now = self.desk.cause.now;
+        let zoned = now.to_zoned(self.desk.site.config.zone.clone());
+        let tomorrow = zoned.tomorrow().and_then(|day| day.start_of_day());
+        tomorrow.map_or(now + SignedDuration::from_hours(24), |day| day.timestamp())
     }
 
     fn envelope(&self, task: &TaskRow, contact: Option<(Option<Uuid>, Channel)>) -> NewEnvelope {
@@ -203,42 +230,25 @@ impl Round<'_> {
         task.state = task.state.after(TaskEvent::Expired).unwrap_or(task.state);
         task.changed_at = self.desk.cause.now;
         task.ask_at = None;
-        effects.withdrawals.push(Withdrawal {
-            task: task.id,
-            reason: "expired",
-            message: self.desk.cause.message,
-        });
-        effects
-            .audit
-            .push(self.desk.entry("task.expire", ("task", Some(task.id))));
+        self.withdraw(&task, "expired", effects);
         effects.tasks.push(task);
     }
 
-    pub(super) fn end(&self, mut task: TaskRow, finding: FindingState, effects: &mut Effects) {
-        let event = match finding {
-            _ if self.view.chart.deceased => TaskEvent::PatientDeceased,
-            FindingState::Closed => TaskEvent::GapClosed,
-            _ => TaskEvent::GapWithdrawn,
-        };
+    /// Ends a task for a reason that lies with its finding or its person.
+    pub(super) fn end(&self, mut task: TaskRow, event: TaskEvent, effects: &mut Effects) {
         let Some(state) = task.state.after(event) else {
             return;
         };
         let reason = match event {
             TaskEvent::PatientDeceased => "patient-deceased",
+            TaskEvent::PatientMerged => "patient-merged",
             TaskEvent::GapClosed => "gap-closed",
             _ => "superseded",
         };
         task.state = state;
         task.changed_at = self.desk.cause.now;
         task.ask_at = None;
-        effects.withdrawals.push(Withdrawal {
-            task: task.id,
-            reason,
-            message: self.desk.cause.message,
-        });
-        effects
-            .audit
-            .push(self.desk.entry("task.withdraw", ("task", Some(task.id))));
+        self.withdraw(&task, reason, effects);
         effects.tasks.push(task);
     }
 }

@@ -244,23 +244,4 @@ impl Store {
         )?;
         Ok(found.map_or((0, None), |(count, oldest)| (count, oldest.map(at))))
     }
-
-    /// When the first message of a source came in: before that, the feed has no past.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn first_message_at(
-        &self,
-        tenant: TenantId,
-        source: &str,
-    ) -> Result<Option<Timestamp>, Error> {
-        let mut tx = self.read(tenant).await?;
-        let found = row!(
-            tx,
-            (Option<i64>,),
-            "SELECT min(received_at) FROM message WHERE tenant = $1 AND source = $2",
-            source
-        )?;
-        Ok(found.and_then(|(first,)| first).map(at))
-    }
 }

@@ -13,7 +13,9 @@
 mod support;
 
 mod consent_gate;
+mod consent_race;
 mod corpus;
+mod crash;
 mod fields;
 mod intake_sqlite;
 mod oracle;

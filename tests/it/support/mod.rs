@@ -1,7 +1,6 @@
 //! What integration tests share: a hub on port 0, a peer that sends, a database and a vhost each.
 
 pub(crate) mod behind;
-pub(crate) mod people;
 pub(crate) mod served;
 pub(crate) mod broker;
 pub(crate) mod clinic;

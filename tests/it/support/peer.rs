@@ -24,6 +24,17 @@ impl Peer {
         Self { stream: TcpStream::connect(address).await.unwrap() }
     }
 
+    /// Speaks over a connection that is there already.
+    pub(crate) const fn over(stream: TcpStream) -> Self {
+        Self { stream }
+    }
+
+    /// Writes a frame; `false` when the connection is gone.
+    pub(crate) async fn try_write(&mut self, content: &[u8]) -> bool {
+        let frame = [b"\x0b", content, b"\x1c\r"].concat();
+        self.stream.write_all(&frame).await.is_ok()
+    }
+
     /// Sends segments written on lines and reads the answer.
     pub(crate) async fn send(&mut self, segments: &str) -> Ack {
         self.send_bytes(lines(segments).as_bytes()).await

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::database::Database;
+use super::policy;
 use super::wait::until;
 
 /// A hub that runs as a process.
@@ -40,7 +41,7 @@ impl Served {
         std::fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
         std::fs::set_permissions(&key, mode).unwrap();
-        std::fs::write(folder.join("careloop.toml"), text(&database.url, port, source)).unwrap();
+        std::fs::write(folder.join("careloop.toml"), text(&database, port, source)).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut served = Self { address, database, child: None };
         served.run().await;
@@ -120,7 +121,8 @@ impl Drop for Served {
     }
 }
 
-fn text(url: &str, port: u16, source: &str) -> String {
+fn text(database: &Database, port: u16, source: &str) -> String {
+    let (url, hours) = (&database.url, policy::at_any_hour(database.folder.path()));
     format!(
         r#"
 [store]
@@ -140,6 +142,7 @@ zone = "America/New_York"
 locations = [{{ name = "main", mode = "live" }}]
 rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live" }}
 implied_treatment_contact = true
+{hours}
 [[agreement]]
 tenant = "riverside"
 party = "Riverside Clinic"

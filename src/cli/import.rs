@@ -1,0 +1,155 @@
+//! `careloop consent import`: entries from a CSV file, every row checked before the first is written.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use csv::StringRecord;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::consent::{channel, content, purpose, write};
+use super::context::{Desk, instant};
+use super::output;
+use crate::consent::Entry;
+use crate::crm::Identifier;
+use crate::phi::Phi;
+
+/// A row of an import file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    assigner: String,
+    #[serde(rename = "type")]
+    kind: String,
+    identifier: String,
+    channel: String,
+    purpose: String,
+    content: String,
+    decision: String,
+    from: String,
+    until: String,
+    time: String,
+    method: String,
+    source: String,
+}
+
+impl Row {
+    fn entry(&self, operator: &str) -> Result<Entry, String> {
+        let at = |name: &str, text: &str| match text.trim() {
+            "" => Ok(None),
+            text => instant(text)
+                .map(Some)
+                .map_err(|error| format!("{name}: {error}")),
+        };
+        let recorded_at =
+            at("time", &self.time)?.ok_or("time: expected when it was given, found nothing")?;
+        let permit = match self.decision.trim() {
+            "permit" => true,
+            "deny" => false,
+            _ => return Err("decision: expected permit or deny".to_owned()),
+        };
+        if self.method.trim().is_empty() || self.source.trim().is_empty() {
+            return Err(
+                "method, source: expected how it was given and where that is written".to_owned(),
+            );
+        }
+        Ok(Entry {
+            id: Uuid::now_v7(),
+            channel: any(&self.channel)
+                .map(channel)
+                .transpose()
+                .map_err(|e| format!("channel: {e}"))?,
+            purpose: any(&self.purpose)
+                .map(purpose)
+                .transpose()
+                .map_err(|e| format!("purpose: {e}"))?,
+            content: any(&self.content)
+                .map(content)
+                .transpose()
+                .map_err(|e| format!("content: {e}"))?,
+            permit,
+            from: at("from", &self.from)?.unwrap_or(recorded_at),
+            until: at("until", &self.until)?,
+            recorded_at,
+            revoked_at: None,
+            method: self.method.trim().to_owned(),
+            source: operator.to_owned(),
+        })
+    }
+
+    fn identifier(&self) -> Identifier {
+        Identifier {
+            value: self.identifier.trim().to_owned(),
+            assigner: any(&self.assigner).map(ToOwned::to_owned),
+            kind: any(&self.kind).map(ToOwned::to_owned),
+        }
+    }
+}
+
+fn any(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+/// Reads, checks and writes an import file.
+pub(super) async fn import(desk: &Desk, file: &Path, operator: &str) -> anyhow::Result<()> {
+    let text = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text.as_slice());
+    let columns = reader.headers()?.clone();
+    let mut ready = Vec::new();
+    let mut problems = Vec::new();
+    for row in reader.records() {
+        let at = row
+            .as_ref()
+            .map_or_else(csv::Error::position, StringRecord::position);
+        let byte = at.map_or(0, csv::Position::byte);
+        let row = match row.and_then(|row| row.deserialize::<Row>(Some(&columns))) {
+            Ok(row) => row,
+            Err(_form) => {
+                problems.push(format!(
+                    "line {}: expected the 12 columns of `careloop consent import --help`",
+                    line_of(&text, byte)
+                ));
+                continue;
+            }
+        };
+        let mut tx = desk.store.read(desk.id).await?;
+        let people = tx.find_people(&[row.identifier()]).await?;
+        match (row.entry(operator), people.as_slice()) {
+            (Ok(entry), [person]) => ready.push((*person, entry, row.source)),
+            (Err(problem), _) => {
+                problems.push(format!("line {}: {problem}", line_of(&text, byte)));
+            }
+            (_, _) => problems.push(format!(
+                "line {}: identifier: expected a known person, found none",
+                line_of(&text, byte)
+            )),
+        }
+    }
+    if !problems.is_empty() {
+        bail!("nothing was imported:\n{}", problems.join("\n"));
+    }
+    let total = ready.len();
+    for (done, (person, entry, source)) in (1_usize..).zip(ready) {
+        write(desk, person, &entry, &Phi::new(source)).await?;
+        if done.is_multiple_of(500) {
+            output::error(&format!("{done} of {total}"));
+        }
+    }
+    output::line(&format!(
+        "{total} entries imported; waiting tasks are asked again"
+    ))?;
+    Ok(())
+}
+
+/// The line of the row at or after a byte: cells may hold line ends, and empty lines are no rows.
+fn line_of(text: &[u8], byte: u64) -> usize {
+    let from = usize::try_from(byte).unwrap_or(usize::MAX);
+    let after = text.iter().skip(from);
+    let empty = after
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    let before = text.iter().take(from.saturating_add(empty));
+    before.filter(|byte| **byte == b'\n').count() + 1
+}
