@@ -8,6 +8,7 @@ use super::publisher::Outgoing;
 use super::relay::Relay;
 use super::seal::{Allowed, Setting};
 use crate::care::{TaskEvent, TaskState};
+use crate::clock;
 use crate::config::Mode;
 use crate::consent::{Hold, Outcome};
 use crate::crm::View;
@@ -35,9 +36,10 @@ impl Relay {
         &self,
         tx: &mut Tx,
         envelope: &ClaimedEnvelope,
-        now: Timestamp,
     ) -> Result<Option<Outgoing>, Error> {
         tx.lock_person(envelope.person).await?;
+        // After the lock: a withdrawal that was committed while this waited is then in the past.
+        let now = clock::now();
         let record = tx.load(envelope.person, now).await?;
         let found = record.as_ref().and_then(|record| {
             record

@@ -130,10 +130,10 @@ impl Relay {
         let due = tx.due_envelopes(now, self.pace.batch).await?;
         let mut cleared = Vec::new();
         for envelope in &due {
-            if let Some(outgoing) = self.clear(&mut tx, envelope, now).await? {
+            if let Some(outgoing) = self.clear(&mut tx, envelope).await? {
                 let token = Uuid::now_v7();
                 let limit = SignedDuration::try_from(self.pace.publishing);
-                let deadline = now + limit.unwrap_or(SignedDuration::from_secs(10));
+                let deadline = clock::now() + limit.unwrap_or(SignedDuration::from_secs(10));
                 if tx.mark_publishing(envelope.id, token, deadline).await? {
                     cleared.push(Cleared {
                         id: envelope.id,

@@ -28,4 +28,11 @@ impl Gates {
         }
         Ok(())
     }
+
+    /// Takes the holds down without a change, which will be tried again.
+    pub(super) async fn abandon(&self, store: &Store, tenant: TenantId) -> Result<(), Error> {
+        let mut tx = store.write(tenant).await?;
+        self.open(&mut tx).await?;
+        tx.commit().await
+    }
 }

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -36,6 +36,9 @@ pub enum Step {
 const ATTEMPTS: i64 = 3;
 /// How often a plan is made anew because somebody else changed the person.
 const REPLANS: usize = 5;
+
+/// How far a sender's clock may be ahead of ours.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 
 /// The stations between inbox and outbox, for one tenant.
 #[derive(Clone)]
@@ -116,16 +119,20 @@ impl Pipeline {
     ) -> Result<(), store::Error> {
         let now = clock::now();
         let mut tx = self.store.write(self.site.tenant).await?;
+        let now_released = messages.iter().flat_map(|(_, planned)| &planned.effects);
+        let piloted: u32 = now_released.map(Effects::piloted).sum();
         let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
         tx.lock_in_order(effects.flat_map(Effects::people).collect())
             .await?;
+        let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
+        tx.apply(&effects.collect::<Vec<_>>(), now).await?;
         for (read, planned) in messages {
-            for effects in &planned.effects {
-                tx.apply(effects, now).await?;
-            }
             let claim = (read.claimed.id, read.claimed.token);
             tx.finish_message(claim, &planned.outcome, feed.bundle.digest(), now)
                 .await?;
+        }
+        if piloted > 0 {
+            self.check_cap(&mut tx, now).await?;
         }
         if let Some(gates) = gates {
             gates.open(&mut tx).await?;
@@ -141,14 +148,38 @@ impl Pipeline {
         Ok(())
     }
 
+    /// The day's cap of the pilot holds over all who release: over it, plan again with what is left.
+    async fn check_cap(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
+        let released = tx.pilot_released(start_of_day(&self.site, now)).await?;
+        if released > self.site.config.pilot_daily_cap {
+            return Err(store::Error::Conflict);
+        }
+        Ok(())
+    }
+
     /// One message by itself, through the gate where it needs that, planned anew until it meets
     /// nobody else's change.
     async fn alone(&self, feed: &Feed, read: &Read) -> Result<(), Error> {
         let mut gates = None;
+        let ended = self.alone_gated(feed, read, &mut gates).await;
+        if let (Err(_), Some(gates)) = (&ended, &gates)
+            && let Err(error) = gates.abandon(&self.store, self.site.tenant).await
+        {
+            tracing::debug!(%error, "a hold of a change that failed ends by itself");
+        }
+        ended
+    }
+
+    async fn alone_gated(
+        &self,
+        feed: &Feed,
+        read: &Read,
+        gates: &mut Option<Gates>,
+    ) -> Result<(), Error> {
         for _ in 0..REPLANS {
             let planned = self.plan_or_hold(feed, read).await?;
             if gates.is_none() && !planned.gated.is_empty() {
-                gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
+                *gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
                 continue;
             }
             let one = Read {
@@ -156,11 +187,10 @@ impl Pipeline {
                 content: Err(planned.outcome.clone()),
             };
             match self.commit(feed, &[(one, planned)], gates.as_ref()).await {
-                Ok(()) => return Ok(()),
-                Err(store::Error::ClaimLost) => return Ok(()),
+                Ok(()) | Err(store::Error::ClaimLost) => return Ok(()),
                 Err(store::Error::Conflict) => {}
                 Err(error @ store::Error::Temporary(_)) => return Err(error.into()),
-                Err(error) => return self.hold(feed, read, &error).await,
+                Err(error) => return self.hold(feed, read, &error, gates.as_ref()).await,
             }
         }
         Err(store::Error::Conflict.into())
@@ -178,13 +208,19 @@ impl Pipeline {
     }
 
     /// Holds a message whose effects the store refuses for good.
-    async fn hold(&self, feed: &Feed, read: &Read, error: &store::Error) -> Result<(), Error> {
+    async fn hold(
+        &self,
+        feed: &Feed,
+        read: &Read,
+        error: &store::Error,
+        gates: Option<&Gates>,
+    ) -> Result<(), Error> {
         let held = Read {
             claimed: shallow(&read.claimed),
             content: Err(not_storable(error)),
         };
         let planned = Planned::ended(not_storable(error));
-        match self.commit(feed, &[(held, planned)], None).await {
+        match self.commit(feed, &[(held, planned)], gates).await {
             Ok(()) | Err(store::Error::ClaimLost) => Ok(()),
             Err(other) => Err(other.into()),
         }
@@ -192,27 +228,60 @@ impl Pipeline {
 
     async fn plan_read(&self, feed: &Feed, read: &Read) -> Result<Planned, Error> {
         let mut tx = self.store.read(self.site.tenant).await?;
-        self.plan(&mut tx, feed, read).await
-    }
-
-    async fn plan(&self, tx: &mut Tx, feed: &Feed, read: &Read) -> Result<Planned, Error> {
-        let subjects = match &read.content {
-            Ok(subjects) => subjects,
-            Err(outcome) => return Ok(Planned::ended(outcome.clone())),
-        };
         let now = clock::now();
         let label = feed.label(&read.claimed.processing_id);
+        let keys = tx.shared_keys();
         let desk = Desk {
             site: &self.site,
-            keys: &tx.shared_keys(),
+            keys: &keys,
             cause: Cause {
                 message: Some(read.claimed.id),
                 label: &label,
-                event_time: read.claimed.event_time.unwrap_or(read.claimed.received_at),
+                event_time: event_time(&read.claimed),
                 now,
                 pilot_left: self.pilot_left(now).await?,
             },
         };
+        let mut planned = self.plan(&mut tx, feed, read, desk).await?;
+        if read.claimed.is_again {
+            self.forget(&mut tx, read.claimed.id, desk, &mut planned).await?;
+        }
+        Ok(planned)
+    }
+
+    /// A message that is done again may mean somebody else now, or nobody: what it told of others
+    /// before is taken back.
+    async fn forget(
+        &self,
+        tx: &mut Tx,
+        message: Uuid,
+        desk: Desk<'_>,
+        planned: &mut Planned,
+    ) -> Result<(), Error> {
+        let spoken: HashSet<Uuid> = planned.effects.iter().flat_map(Effects::people).collect();
+        for person in tx.people_told_by(message).await? {
+            if spoken.contains(&person) {
+                continue;
+            }
+            if let Some(record) = tx.load(person, desk.cause.now).await? {
+                planned.effects.push(desk.take_back(record, message));
+            }
+        }
+        Ok(())
+    }
+
+    async fn plan(
+        &self,
+        tx: &mut Tx,
+        feed: &Feed,
+        read: &Read,
+        desk: Desk<'_>,
+    ) -> Result<Planned, Error> {
+        let subjects = match &read.content {
+            Ok(subjects) => subjects,
+            Err(outcome) => return Ok(Planned::ended(outcome.clone())),
+        };
+        let now = desk.cause.now;
         let mut planned = Planned::ended(Outcome::Processed);
         let mut seen: HashSet<Uuid> = HashSet::new();
         for subject in subjects {
@@ -222,11 +291,9 @@ impl Pipeline {
             };
             let people: Vec<Uuid> = resolved.record.members.iter().map(|m| m.person).collect();
             if people.iter().any(|person| !seen.insert(*person)) {
-                // Two groups of one message about one person: the second is planned on top of the
-                // first only after that is written, so the message waits for a person.
                 return Ok(Planned::ended(subject::held(
                     Code::IdentityAmbiguous,
-                    "PID: two groups of the message reach one person",
+                    "PID: groups with different identifiers reach one person",
                 )));
             }
             let stored: Vec<Uuid> = resolved
@@ -278,9 +345,13 @@ pub(super) async fn pilot_left(store: &Store, site: &Site, now: Timestamp) -> Re
     if cap == 0 || !piloting {
         return Ok(0);
     }
+    let mut tx = store.read(site.tenant).await?;
+    Ok(cap.saturating_sub(tx.pilot_released(start_of_day(site, now)).await?))
+}
+
+fn start_of_day(site: &Site, now: Timestamp) -> Timestamp {
     let day = now.to_zoned(site.config.zone.clone()).start_of_day();
-    let since = day.map_or(now, |day| day.timestamp());
-    Ok(cap.saturating_sub(store.pilot_released(site.tenant, since).await?))
+    day.map_or(now, |day| day.timestamp())
 }
 
 impl Planned {
@@ -291,6 +362,13 @@ impl Planned {
             gated: Vec::new(),
         }
     }
+}
+
+/// When it happened, by the sender's clock, where that is not in the future: a message of tomorrow
+/// would win over everything that is told until then.
+fn event_time(claimed: &Claimed) -> Timestamp {
+    let latest = claimed.received_at + CLOCKS_DIFFER;
+    claimed.event_time.map_or(claimed.received_at, |at| at.min(latest))
 }
 
 fn not_storable(error: &store::Error) -> Outcome {
@@ -308,6 +386,7 @@ fn shallow(claimed: &Claimed) -> Claimed {
         event_time: claimed.event_time,
         received_at: claimed.received_at,
         attempts: claimed.attempts,
+        is_again: claimed.is_again,
         token: claimed.token,
         body: Err(Code::BodyUnreadable),
     }
@@ -323,7 +402,7 @@ fn read(feed: &Feed, keys: &store::TenantKeys, claimed: Claimed) -> Read {
         match &claimed.body {
             Err(code) => Err(subject::held(*code, "the stored body")),
             Ok(body) => match translate(body.open(), feed, keys) {
-                Translated::Changes(changes) => subject::group(changes),
+                Translated::Changes(changes) => subject::group(changes, &feed.trust),
                 Translated::Ended(outcome) => Err(outcome),
             },
         }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::crm::{
-    Change, Demographics, Identifier, Match, MergeChange, PatientChange, Trust, View, resolve,
+    Change, Demographics, Identifier, Match, MergeChange, PatientChange, Trust, resolve,
 };
 use crate::failure::Code;
 use crate::message::Outcome;
@@ -20,24 +20,47 @@ pub(super) struct Subject {
     pub(super) merges: Vec<MergeChange>,
 }
 
-/// Groups changes by the person that precedes them.
-pub(super) fn group(changes: Vec<Change>) -> Result<Vec<Subject>, Outcome> {
+/// Groups changes by the person that precedes them. Groups that share a usable identifier speak of
+/// one person, as a result message with several orders does, and become one.
+pub(super) fn group(changes: Vec<Change>, trust: &Trust) -> Result<Vec<Subject>, Outcome> {
     let mut subjects: Vec<Subject> = Vec::new();
     for change in changes {
         match (change, subjects.last_mut()) {
             (Change::Patient(patient), _) => {
-                subjects.push(Subject {
-                    patient,
-                    changes: Vec::new(),
-                    merges: Vec::new(),
-                });
+                subjects.push(Subject { patient, changes: Vec::new(), merges: Vec::new() });
             }
             (Change::Merge(merge), Some(subject)) => subject.merges.push(merge),
             (change, Some(subject)) => subject.changes.push(change),
             (_, None) => return Err(held(Code::NoIdentifier, "the message names no person")),
         }
     }
-    Ok(subjects)
+    let mut joined: Vec<Subject> = Vec::new();
+    for subject in subjects {
+        let usable = trust.usable(&subject.patient.identifiers);
+        let same = joined.iter_mut().find(|known| {
+            let known = trust.usable(&known.patient.identifiers);
+            usable.iter().any(|identifier| known.contains(identifier))
+        });
+        match same {
+            Some(known) => known.join(subject),
+            None => joined.push(subject),
+        }
+    }
+    Ok(joined)
+}
+
+impl Subject {
+    /// Takes in what another group of the message says of the same person, in its order.
+    fn join(&mut self, other: Self) {
+        for identifier in &other.patient.identifiers {
+            if !self.patient.identifiers.contains(identifier) {
+                self.patient.identifiers.push(identifier.clone());
+            }
+        }
+        self.changes.push(Change::Patient(other.patient));
+        self.changes.extend(other.changes);
+        self.merges.extend(other.merges);
+    }
 }
 
 /// A person found or new, with the identifiers that may be learned and the merges to be made.

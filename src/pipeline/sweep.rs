@@ -108,7 +108,7 @@ impl Sweep {
             effects.next_checks.push((person, None));
         }
         let mut tx = pipeline.store.write(pipeline.tenant()).await?;
-        match tx.apply(&effects, now).await {
+        match tx.apply(&[&effects], now).await {
             Ok(()) => Ok(tx.commit().await?),
             Err(store::Error::Conflict) => Ok(()),
             Err(other) => Err(other.into()),

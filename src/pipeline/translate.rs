@@ -1,6 +1,8 @@
 //! Bytes to typed changes: charset, parse, mapping. Pure; a message that cannot be understood is an
 //! outcome, never an error.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::crm::Change;
 use crate::failure::Code;
 use crate::hl7::{CharsetError, Message, ReadError};
@@ -17,8 +19,17 @@ pub(super) enum Translated {
     Ended(Outcome),
 }
 
-/// Reads the bytes of one message of a feed.
+/// Reads the bytes of one message of a feed. A fault of careloop's own on one message is that
+/// message's outcome, too: its neighbours must not wait for it.
 pub(super) fn translate(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Translated {
+    let read = AssertUnwindSafe(|| read(bytes, feed, keys));
+    catch_unwind(read).unwrap_or_else(|_panic| {
+        let place = "careloop failed on it; report this with the message's structure".to_owned();
+        Translated::Ended(Outcome::Held { code: Code::Unparseable, place })
+    })
+}
+
+fn read(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Translated {
     let message = match Message::read(bytes, feed.charset) {
         Ok(message) => message,
         Err(error) => return Translated::Ended(unreadable(&error)),

@@ -5,57 +5,43 @@ use uuid::Uuid;
 
 use super::dialect::{row, run};
 use super::effects::{DecisionRow, Effects, FindingRow, NewEnvelope, TaskRow, Withdrawal};
-use super::record::{AssertionCell, ContactRow, Member, assertion_row, mode_name};
-use super::{Error, Tx};
+use super::record::{Member, mode_name};
+use super::{AuditEntry, Error, Tx};
 use crate::crm::Assertion;
-use crate::vault::Place;
 
 impl Tx {
-    /// Writes everything. People are locked in sorted order and must still be in the version they
-    /// were read in.
+    /// Writes everything, of many messages at once where they speak of different people: table by
+    /// table, so that a batch takes few statements. People are locked in sorted order and must
+    /// still be in the version they were read in.
     ///
     /// # Errors
     /// [`Error::Conflict`] when somebody changed a person in between: read and decide again.
-    pub async fn apply(&mut self, effects: &Effects, now: Timestamp) -> Result<(), Error> {
-        let mut members: Vec<&Member> = effects.members.iter().collect();
-        members.sort_by_key(|member| member.person);
-        for member in members {
-            self.take_person(member, now).await?;
-        }
+    pub async fn apply(&mut self, all: &[&Effects], now: Timestamp) -> Result<(), Error> {
+        self.take_people(all, now).await?;
         // Before the identifiers: those of a retired record are the survivor's from here on.
-        for (retired, survivor) in &effects.links {
+        for (retired, survivor) in all.iter().flat_map(|effects| &effects.links) {
             self.link(*retired, *survivor, now).await?;
         }
-        for (person, identifier, source) in &effects.identifiers {
-            self.add_identifier(member_of(effects, *person)?, identifier, source, now)
-                .await?;
-        }
-        for assertion in &effects.retracted {
+        self.add_identifiers(all, now).await?;
+        for assertion in all.iter().flat_map(|effects| &effects.retracted) {
             self.retract(assertion).await?;
         }
-        for assertion in &effects.assertions {
-            let member = member_of(effects, assertion.person)?;
-            self.put_assertion(member, assertion, &effects.bundle)
-                .await?;
+        self.put_assertions(all).await?;
+        self.put_contacts(all).await?;
+        for effects in all {
+            self.apply_care(effects, now).await?;
         }
-        for contact in &effects.contacts {
-            self.put_contact(member_of(effects, contact.person)?, contact)
-                .await?;
-        }
-        self.apply_care(effects, now).await?;
-        for entry in &effects.audit {
-            self.audit(entry).await?;
-        }
-        Ok(())
+        let audit: Vec<&AuditEntry> = all.iter().flat_map(|effects| &effects.audit).collect();
+        self.audit_all(&audit).await
     }
 
     async fn apply_care(&mut self, effects: &Effects, now: Timestamp) -> Result<(), Error> {
         for finding in &effects.findings {
-            self.put_finding(member_of(effects, finding.person)?, finding)
+            self.put_finding(effects.member(finding.person)?, finding)
                 .await?;
         }
         for task in &effects.tasks {
-            self.put_task(member_of(effects, task.person)?, task)
+            self.put_task(effects.member(task.person)?, task)
                 .await?;
         }
         for decision in &effects.decisions {
@@ -68,6 +54,9 @@ impl Tx {
             self.withdraw(withdrawal, now).await?;
         }
         for (person, next) in &effects.next_checks {
+            if next.is_none() && effects.is_new(*person) {
+                continue;
+            }
             run!(
                 self,
                 "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2",
@@ -75,113 +64,6 @@ impl Tx {
                 next.map(Timestamp::as_microsecond)
             )?;
         }
-        Ok(())
-    }
-
-    async fn take_person(&mut self, member: &Member, now: Timestamp) -> Result<(), Error> {
-        if member.version > 0 {
-            let touched = run!(
-                self,
-                "UPDATE person SET version = version + 1 WHERE tenant = $1 AND id = $2 AND version = $3",
-                member.person,
-                member.version
-            )?;
-            return if touched == 1 {
-                Ok(())
-            } else {
-                Err(Error::Conflict)
-            };
-        }
-        run!(
-            self,
-            "INSERT INTO person (tenant, id, created_at) VALUES ($1, $2, $3)",
-            member.person,
-            now.as_microsecond()
-        )?;
-        let place = Place {
-            tenant: self.tenant.0,
-            table: "person_key",
-            column: "wrapped",
-            row: member.person.as_bytes(),
-        };
-        let wrapped = member.key.wrap(&self.keys.tenant, &place)?;
-        run!(
-            self,
-            "INSERT INTO person_key (tenant, person, id, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)",
-            member.person,
-            i64::from(member.key.id().0),
-            wrapped.as_slice(),
-            now.as_microsecond()
-        )?;
-        Ok(())
-    }
-
-    /// An identifier belongs to whom it came to first; that another writer was faster is a conflict.
-    async fn add_identifier(
-        &mut self,
-        member: &Member,
-        identifier: &crate::crm::Identifier,
-        source: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let index = self.identifier_index(identifier);
-        let cell = member.seal(&self.place("person_identifier", &index), identifier)?;
-        let touched = run!(
-            self,
-            "INSERT INTO person_identifier (tenant, value_index, person, cell, source, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (tenant, value_index) DO NOTHING",
-            index.as_slice(),
-            member.person,
-            cell.as_slice(),
-            source,
-            now.as_microsecond()
-        )?;
-        if touched == 1 {
-            return Ok(());
-        }
-        let owner = row!(
-            self,
-            (Uuid,),
-            "SELECT person FROM person_identifier WHERE tenant = $1 AND value_index = $2",
-            index.as_slice()
-        )?;
-        match owner {
-            Some((owner,))
-                if self.survivor(owner).await? == self.survivor(member.person).await? =>
-            {
-                Ok(())
-            }
-            _ => Err(Error::Conflict),
-        }
-    }
-
-    async fn put_assertion(
-        &mut self,
-        member: &Member,
-        assertion: &Assertion,
-        bundle: &str,
-    ) -> Result<(), Error> {
-        let group = assertion.group.name();
-        let index = self.keys.index.index("assertion", &[group, &assertion.key]);
-        let row = assertion_row(assertion.person, group, &assertion.source, &index);
-        let cell = AssertionCell {
-            key: assertion.key.clone(),
-            payload: assertion.payload.clone(),
-        };
-        let cell = member.seal(&self.place("assertion", &row), &cell)?;
-        run!(
-            self,
-            "INSERT INTO assertion (tenant, person, field_group, source, key_index, event_time, message, bundle, cell) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (tenant, person, field_group, source, key_index) DO UPDATE SET event_time = excluded.event_time, message = excluded.message, bundle = excluded.bundle, cell = excluded.cell",
-            assertion.person,
-            group,
-            assertion.source.as_str(),
-            index.as_slice(),
-            assertion.event_time.as_microsecond(),
-            assertion.message,
-            bundle,
-            cell.as_slice()
-        )?;
         Ok(())
     }
 
@@ -196,25 +78,6 @@ impl Tx {
             assertion.source.as_str(),
             index.as_slice(),
             assertion.message
-        )?;
-        Ok(())
-    }
-
-    async fn put_contact(&mut self, member: &Member, contact: &ContactRow) -> Result<(), Error> {
-        let cell = member.seal(
-            &self.place("contact_point", contact.id.as_bytes()),
-            &contact.contact,
-        )?;
-        run!(
-            self,
-            "INSERT INTO contact_point (tenant, id, person, value_index, rank, ended_at, cell) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (tenant, id) DO UPDATE SET rank = excluded.rank, ended_at = excluded.ended_at, cell = excluded.cell",
-            contact.id,
-            contact.person,
-            contact.value_index.as_slice(),
-            contact.rank,
-            contact.ended_at.map(Timestamp::as_microsecond),
-            cell.as_slice()
         )?;
         Ok(())
     }
@@ -401,11 +264,3 @@ impl Tx {
 /// A cancellation outlives its task's due date by this much (one day, in microseconds), so that a
 /// coordinator who took the task late still learns of it.
 const CANCELLATION_LIFE: i64 = 86_400_000_000;
-
-fn member_of(effects: &Effects, person: Uuid) -> Result<&Member, Error> {
-    effects
-        .members
-        .iter()
-        .find(|member| member.person == person)
-        .ok_or(Error::Conflict)
-}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::run;
+use super::dialect::many;
 use super::{Error, Tx};
 
 /// One audit entry; it holds ids and closed words, never a protected value.
@@ -32,11 +32,17 @@ impl Tx {
     /// # Errors
     /// When the store is away.
     pub async fn audit(&mut self, entry: &AuditEntry) -> Result<(), Error> {
-        run!(
+        self.audit_all(&[entry]).await
+    }
+
+    /// Appends entries, in their order.
+    pub(super) async fn audit_all(&mut self, entries: &[&AuditEntry]) -> Result<(), Error> {
+        many!(
             self,
             "INSERT INTO audit (tenant, id, at, actor, action, outcome, purpose, entity_kind, entity_id, message, detail) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            Uuid::now_v7(),
+            entries,
+            |entry| Uuid::now_v7(),
             entry.at.as_microsecond(),
             entry.actor.as_str(),
             entry.action,
@@ -46,7 +52,7 @@ impl Tx {
             entry.entity.1,
             entry.message,
             entry.detail.as_deref()
-        )?;
+        );
         Ok(())
     }
 }

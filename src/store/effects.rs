@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Error;
 use super::audit::AuditEntry;
 use super::record::{ContactRow, Member};
 use crate::care::{
@@ -202,9 +203,29 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// How many tasks leave on the pilot's daily cap.
+    pub fn piloted(&self) -> u32 {
+        let released = |task: &&TaskRow| {
+            task.mode == Mode::Pilot
+                && self.envelopes.iter().any(|envelope| envelope.task == task.id)
+        };
+        u32::try_from(self.tasks.iter().filter(released).count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether something is to be published.
     pub fn has_envelopes(&self) -> bool {
         !self.envelopes.is_empty() || !self.withdrawals.is_empty()
+    }
+
+    pub(super) fn member(&self, person: Uuid) -> Result<&Member, Error> {
+        let found = self.members.iter().find(|member| member.person == person);
+        found.ok_or(Error::Conflict)
+    }
+
+    /// Whether these effects make the person.
+    pub(super) fn is_new(&self, person: Uuid) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.person == person && member.version == 0)
     }
 
     /// The people whose rows these effects touch, each once.

@@ -5,10 +5,12 @@ use uuid::Uuid;
 
 use super::dialect::{row, rows, run, sql};
 use super::{Error, Store, TenantId, Tx};
+use super::bodies::body_place;
+use super::record::at;
 use crate::failure::Code;
 use crate::message::{Event, Outcome, State};
 use crate::phi::Phi;
-use crate::vault::{KeyId, Place, open, seal};
+use crate::vault::seal;
 
 /// A message as it came in, before it is stored.
 pub struct Arrival {
@@ -56,6 +58,18 @@ impl Receipt {
     }
 }
 
+#[derive(sqlx::FromRow)]
+struct StoredMessage {
+    id: Uuid,
+    message_type: String,
+    processing_id: String,
+    event_time: Option<i64>,
+    received_at: i64,
+    attempts: i64,
+    bundle: Option<String>,
+    body: Option<Vec<u8>>,
+}
+
 /// A message that a worker works on; its token ends with the claim.
 pub struct Claimed {
     /// Its id.
@@ -72,6 +86,8 @@ pub struct Claimed {
     pub received_at: Timestamp,
     /// How often it was claimed, this time included.
     pub attempts: i64,
+    /// Whether it had an outcome before and was replayed.
+    pub is_again: bool,
     /// The claim's token.
     pub token: Uuid,
     /// The bytes, or why they cannot be read.
@@ -143,61 +159,74 @@ impl Store {
         limit: u32,
         (now, until): (Timestamp, Timestamp),
     ) -> Result<Vec<Claimed>, Error> {
-        let token = Uuid::now_v7();
-        let mut tx = self.read(tenant).await?;
-        // A message that was claimed before and has no outcome goes alone, so that one that kills
-        // the process does not use up its neighbours' attempts.
-        let head = row!(
-            tx,
-            (i64,),
-            "SELECT attempts FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT 1",
-            source,
-            now.as_microsecond()
-        )?;
-        let limit = match head {
-            None => return Ok(Vec::new()),
-            Some((0,)) => limit,
-            Some(_) => 1,
+        let fresh = self.fresh_ahead(tenant, source, limit, now).await?;
+        let Some(limit) = fresh else {
+            return Ok(Vec::new());
         };
-        drop(tx);
+        let token = Uuid::now_v7();
         let mut tx = self.write(tenant).await?;
         let statement = sql!(tx,
             postgres: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id IN (\
                 SELECT id FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $5) \
                 ORDER BY id LIMIT $6 FOR UPDATE SKIP LOCKED) \
-                RETURNING id, message_type, processing_id, event_time, received_at, attempts, body",
+                RETURNING id, message_type, processing_id, event_time, received_at, attempts, bundle, body",
             sqlite: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id IN (\
                 SELECT id FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $5) \
                 ORDER BY id LIMIT $6) \
-                RETURNING id, message_type, processing_id, event_time, received_at, attempts, body");
+                RETURNING id, message_type, processing_id, event_time, received_at, attempts, bundle, body");
         let mut found = rows!(
             tx,
-            (Uuid, String, String, Option<i64>, i64, i64, Option<Vec<u8>>),
+            StoredMessage,
             statement,
             source,
             token,
             until.as_microsecond(),
             now.as_microsecond(),
-            i64::from(limit)
+            limit
         )?;
-        found.sort_by_key(|(id, ..)| *id);
+        found.sort_by_key(|stored| stored.id);
         let mut claimed = Vec::with_capacity(found.len());
-        for (id, message_type, processing_id, event_time, received_at, attempts, body) in found {
-            let body = tx.open_body(id, body).await?;
+        for stored in found {
+            let body = tx.open_body(stored.id, stored.body).await?;
             claimed.push(Claimed {
-                id,
+                id: stored.id,
                 source: source.to_owned(),
-                message_type,
-                processing_id,
-                event_time: event_time.and_then(|at| Timestamp::from_microsecond(at).ok()),
-                received_at: Timestamp::from_microsecond(received_at).unwrap_or(now),
-                attempts,
+                message_type: stored.message_type,
+                processing_id: stored.processing_id,
+                event_time: stored.event_time.map(at),
+                received_at: at(stored.received_at),
+                attempts: stored.attempts,
+                is_again: stored.bundle.is_some(),
                 token,
                 body,
             });
         }
         tx.commit().await?;
         Ok(claimed)
+    }
+
+    /// How many waiting messages may be claimed together. One that was claimed before and has no
+    /// outcome goes alone, so that one that kills the process does not use up its neighbours'
+    /// attempts. `None` when nothing waits.
+    async fn fresh_ahead(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Option<i64>, Error> {
+        let mut tx = self.read(tenant).await?;
+        let ahead = rows!(
+            tx,
+            (i64,),
+            "SELECT attempts FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT $4",
+            source,
+            now.as_microsecond(),
+            i64::from(limit)
+        )?;
+        let fresh = ahead.iter().take_while(|(attempts,)| *attempts == 0).count();
+        let together = i64::try_from(fresh.max(1)).unwrap_or(1);
+        Ok((!ahead.is_empty()).then_some(together))
     }
 
     /// Gives claims back. The attempt is `counted` unless the store failed and not the message.
@@ -223,44 +252,6 @@ impl Store {
         }
         tx.commit().await
     }
-
-    /// Sets finished messages back to *waiting*; gives how many. Effects are keyed, so a replay
-    /// adds nothing that is already there.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn replay(
-        &self,
-        tenant: TenantId,
-        selection: &super::MessageSelection,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<u64, Error> {
-        let mut tx = self.write(tenant).await?;
-        let (id, code, since) = selection.binds();
-        let touched = run!(
-            tx,
-            "UPDATE message SET state = 'waiting', code = NULL, place = NULL, attempts = 0, claim_token = NULL, claim_until = NULL, finished_at = NULL \
-             WHERE tenant = $1 AND state <> 'waiting' AND body IS NOT NULL \
-             AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR code = $3) AND ($4 IS NULL OR received_at >= $4)",
-            id,
-            code,
-            since
-        )?;
-        tx.audit(&super::AuditEntry {
-            at: now,
-            actor: actor.to_owned(),
-            action: "message.replay",
-            outcome: "done",
-            purpose: None,
-            entity: ("message", id),
-            message: id,
-            detail: Some(format!("{touched} messages")),
-        })
-        .await?;
-        tx.commit().await?;
-        Ok(touched)
-    }
 }
 
 impl Tx {
@@ -275,11 +266,13 @@ impl Tx {
         let finished = arrival.held.as_ref().map(|_| received);
         let stored = row!(
             self,
-            (Uuid, i64),
-            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15) \
+            (Uuid, i64, bool),
+            // A control id that this source used before for other bytes is flagged.
+            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes, control_id_reused) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $4 <> '' AND EXISTS (\
+             SELECT 1 FROM message AS other WHERE other.tenant = $1 AND other.source = $3 AND other.control_id = $4 AND other.digest <> $5)) \
              ON CONFLICT (tenant, source, control_id, digest) DO UPDATE SET times_seen = message.times_seen + 1, last_seen_at = excluded.last_seen_at \
-             RETURNING id, times_seen",
+             RETURNING id, times_seen, control_id_reused",
             id,
             arrival.source.as_str(),
             arrival.control_id.as_str(),
@@ -295,67 +288,12 @@ impl Tx {
             body.as_slice(),
             i64::try_from(arrival.body.len()).unwrap_or(i64::MAX)
         )?;
-        let (stored_id, times_seen) = stored.ok_or(Error::Conflict)?;
-        let control_id_reused = times_seen == 1 && self.mark_reused(stored_id, arrival).await?;
+        let (id, times_seen, control_id_reused) = stored.ok_or(Error::Conflict)?;
         Ok(Receipt {
-            id: stored_id,
-            times_seen,
-            control_id_reused,
-        })
-    }
-
-    /// Flags a message whose control id this source used before for other bytes.
-    async fn mark_reused(&mut self, id: Uuid, arrival: &Arrival) -> Result<bool, Error> {
-        if arrival.control_id.is_empty() {
-            return Ok(false);
-        }
-        let touched = run!(
-            self,
-            "UPDATE message SET control_id_reused = (1 = 1) WHERE tenant = $1 AND id = $2 AND EXISTS (\
-             SELECT 1 FROM message AS other WHERE other.tenant = $1 AND other.source = $3 AND other.control_id = $4 AND other.digest <> $5)",
             id,
-            arrival.source.as_str(),
-            arrival.control_id.as_str(),
-            arrival.digest.as_slice()
-        )?;
-        Ok(touched > 0)
-    }
-
-    async fn open_body(
-        &mut self,
-        id: Uuid,
-        body: Option<Vec<u8>>,
-    ) -> Result<Result<Phi<Vec<u8>>, Code>, Error> {
-        let Some(cell) = body else {
-            return Ok(Err(Code::BodyUnreadable));
-        };
-        let Some(key) = cell.get(3..7).and_then(|id| <[u8; 4]>::try_from(id).ok()) else {
-            return Ok(Err(Code::BodyUnreadable));
-        };
-        let key = match self.known_inbox_key(KeyId(u32::from_be_bytes(key))).await {
-            Ok(key) => key,
-            Err(Error::Vault(_)) => return Ok(Err(Code::BodyUnreadable)),
-            Err(other) => return Err(other),
-        };
-        let opened = open(&key, &body_place(self.tenant, &id), &cell);
-        Ok(opened.map(Phi::new).map_err(|_sealed| Code::BodyUnreadable))
-    }
-
-    /// The stored bytes of a message, for a named operator.
-    pub(super) async fn message_body(
-        &mut self,
-        id: Uuid,
-    ) -> Result<Option<Result<Phi<Vec<u8>>, Code>>, Error> {
-        let found = row!(
-            self,
-            (Option<Vec<u8>>,),
-            "SELECT body FROM message WHERE tenant = $1 AND id = $2",
-            id
-        )?;
-        match found {
-            Some((body,)) => Ok(Some(self.open_body(id, body).await?)),
-            None => Ok(None),
-        }
+            times_seen,
+            control_id_reused: times_seen == 1 && control_id_reused,
+        })
     }
 
     /// Writes how a claimed message ended. It does nothing, and says so, when the claim is over.
@@ -399,14 +337,5 @@ impl Tx {
         } else {
             Err(Error::ClaimLost)
         }
-    }
-}
-
-fn body_place(tenant: TenantId, id: &Uuid) -> Place<'_> {
-    Place {
-        tenant: tenant.0,
-        table: "message",
-        column: "body",
-        row: id.as_bytes(),
     }
 }

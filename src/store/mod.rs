@@ -8,6 +8,7 @@ mod accounting;
 mod answers;
 mod apply;
 mod audit;
+mod bodies;
 mod consent;
 mod dialect;
 mod effects;
@@ -17,7 +18,7 @@ mod lanes;
 mod open;
 mod operators;
 mod outbox;
-mod purge;
+mod people;
 mod record;
 mod tx;
 

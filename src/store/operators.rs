@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::dialect::{row, rows};
 use super::record::at;
-use super::{AuditEntry, Error, Record, Store, TenantId};
+use super::{AuditEntry, Error, Record, Store, TenantId, Tx};
 use crate::phi::Phi;
 
 /// A task in a list: ids, states and reasons, no name, number or diagnosis.
@@ -275,20 +275,21 @@ impl Store {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
-    /// How many tasks pilot mode released since `since`, for its daily cap.
+}
+
+impl Tx {
+    /// How many tasks of people who are not named pilot mode released since `since`.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn pilot_released(&self, tenant: TenantId, since: Timestamp) -> Result<u32, Error> {
-        let mut tx = self.read(tenant).await?;
+    pub async fn pilot_released(&mut self, since: Timestamp) -> Result<u32, Error> {
         let found = row!(
-            tx,
+            self,
             (i64,),
-            "SELECT count(*) FROM task WHERE tenant = $1 AND mode = 'pilot' AND released_at >= $2",
+            "SELECT count(*) FROM task WHERE tenant = $1 AND mode = 'pilot' AND released_at >= $2 \
+             AND NOT EXISTS (SELECT 1 FROM pilot_person WHERE pilot_person.tenant = $1 AND pilot_person.person = task.person)",
             since.as_microsecond()
         )?;
-        Ok(found
-            .and_then(|(count,)| u32::try_from(count).ok())
-            .unwrap_or(0))
+        Ok(found.and_then(|(count,)| u32::try_from(count).ok()).unwrap_or(0))
     }
 }

@@ -443,7 +443,7 @@ impl Tx {
         now: Timestamp,
         record: &mut Record,
     ) -> Result<(), Error> {
-        self.entries(person, record).await?;
+        self.entries(person, now, record).await?;
         self.opt_outs(person, record).await?;
         let holds = rows!(
             self,
@@ -467,7 +467,14 @@ impl Tx {
         Ok(())
     }
 
-    async fn entries(&mut self, person: Uuid, record: &mut Record) -> Result<(), Error> {
+    /// What holds at once when it is recorded has begun, and what is withdrawn has ended, even where
+    /// the clock of the process that wrote it is ahead of this one's.
+    async fn entries(
+        &mut self,
+        person: Uuid,
+        now: Timestamp,
+        record: &mut Record,
+    ) -> Result<(), Error> {
         let entries = rows!(
             self,
             StoredEntry,
@@ -476,7 +483,12 @@ impl Tx {
             person
         )?;
         for entry in entries {
-            record.entries.push(entry.open()?);
+            let mut entry = entry.open()?;
+            entry.revoked_at = entry.revoked_at.map(|at| at.min(now));
+            if entry.from <= entry.recorded_at {
+                entry.from = entry.from.min(now);
+            }
+            record.entries.push(entry);
         }
         Ok(())
     }

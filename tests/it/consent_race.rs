@@ -133,7 +133,7 @@ async fn race(hub: &Hub, people: &[(Uuid, Uuid)], channel: &Channel) {
             };
             let task = async {
                 // No synchronisation: it spreads the moments at which the two meet.
-                tokio::time::sleep(Duration::from_millis((index as u64 * 37) % 200)).await;
+                tokio::time::sleep(Duration::from_millis((index as u64 * 37) % 100)).await;
                 peer.send_bytes(diagnosed(&number(index), &phone(index)).as_bytes()).await;
             };
             tokio::join!(withdrawal, task);

@@ -56,9 +56,10 @@ fn a_demo_that_stays_answers_until_it_is_interrupted_and_then_stops_in_order() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(stays.stdout.take().unwrap()).lines();
-    lines
-        .find(|line| line.as_ref().unwrap().contains("/metrics"))
-        .expect("it says where it listens");
+    assert!(
+        lines.any(|line| line.unwrap().contains("/metrics")),
+        "it says where it listens"
+    );
     let second = demo(home.path()).output().unwrap();
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("a hub is running in this folder"));

@@ -297,7 +297,7 @@ fn staying(task: &TaskRow, listing: &TaskListing) -> Option<(&'static str, Strin
         TaskState::Observed => Some((
             "only observed",
             format!(
-                "The message was a test, or this rule, place or source only observes. Otherwise: {why}"
+                "Only tests spoke of this person, or the rule, place or source only observes. If not: {why}"
             ),
         )),
         TaskState::Cancelled if task.released_at.is_none() => {

@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) broker: Option<String>,
     /// Whether quiet hours bind; without them a test passes at any hour.
     pub(crate) quiet_hours: bool,
+    /// Since when the first source's feed is complete.
+    pub(crate) history: &'static str,
     /// Lines added to the tenant.
     pub(crate) tenant: String,
     /// Lines added to the first source.
@@ -42,6 +44,7 @@ impl Default for Setup {
             implied: true,
             broker: None,
             quiet_hours: false,
+            history: r#"history_since = { "*" = 2020-01-01 }"#,
             tenant: String::new(),
             source: String::new(),
             covers: r#"["adt", "careloop.tasks"]"#,
@@ -57,7 +60,7 @@ impl Setup {
             true => String::new(),
             false => policy::at_any_hour(database.folder.path()),
         };
-        let Self { mode, implied, tenant, source, covers, more, .. } = self;
+        let Self { mode, implied, history, tenant, source, covers, more, .. } = self;
         let broker = self.broker.as_ref().map(|_| "[broker]\nurl = \"env:TEST_BROKER\"\n");
         let broker = broker.unwrap_or_default();
         format!(
@@ -96,7 +99,7 @@ listen = "127.0.0.1:0"
 zone = "America/New_York"
 mode = "{mode}"
 identifiers = [{{ type = "MR", assigner = "RVS" }}]
-history_since = {{ "*" = 2020-01-01 }}
+{history}
 {source}
 {more}
 "#

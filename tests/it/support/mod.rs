@@ -1,6 +1,7 @@
 //! What integration tests share: a hub on port 0, a peer that sends, a database and a vhost each.
 
 pub(crate) mod behind;
+pub(crate) mod said;
 pub(crate) mod served;
 pub(crate) mod broker;
 pub(crate) mod clinic;

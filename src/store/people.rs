@@ -1,0 +1,194 @@
+//! Writes what is said of people, many rows at a time: rows, keys, identifiers, assertions, contacts.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::dialect::{many, row, run};
+use super::effects::Effects;
+use super::record::{AssertionCell, ContactRow, Member, assertion_row};
+use super::{Error, Tx};
+use crate::crm::Assertion;
+use crate::vault::Place;
+
+/// An identifier to be learned.
+struct Learned<'a> {
+    index: Vec<u8>,
+    person: Uuid,
+    cell: Vec<u8>,
+    source: &'a str,
+}
+
+/// An assertion with its sealed cell.
+struct Sealed<'a> {
+    assertion: &'a Assertion,
+    index: Vec<u8>,
+    bundle: &'a str,
+    cell: Vec<u8>,
+}
+
+impl Tx {
+    /// Makes new people and takes known ones in the version they were read in, in sorted order.
+    pub(super) async fn take_people(
+        &mut self,
+        all: &[&Effects],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut members: Vec<&Member> = all.iter().flat_map(|effects| &effects.members).collect();
+        members.sort_by_key(|member| member.person);
+        let (new, known): (Vec<&Member>, Vec<&Member>) =
+            members.into_iter().partition(|member| member.version == 0);
+        for member in known {
+            let touched = run!(
+                self,
+                "UPDATE person SET version = version + 1 WHERE tenant = $1 AND id = $2 AND version = $3",
+                member.person,
+                member.version
+            )?;
+            if touched != 1 {
+                return Err(Error::Conflict);
+            }
+        }
+        many!(
+            self,
+            "INSERT INTO person (tenant, id, created_at) VALUES ($1, $2, $3)",
+            &new,
+            |member| member.person,
+            now.as_microsecond()
+        );
+        let mut keys = Vec::with_capacity(new.len());
+        for member in new {
+            let place = Place {
+                tenant: self.tenant.0,
+                table: "person_key",
+                column: "wrapped",
+                row: member.person.as_bytes(),
+            };
+            let wrapped = member.key.wrap(&self.keys.tenant, &place)?;
+            keys.push((member.person, i64::from(member.key.id().0), wrapped));
+        }
+        many!(
+            self,
+            "INSERT INTO person_key (tenant, person, id, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)",
+            &keys,
+            |key| key.0,
+            key.1,
+            key.2.as_slice(),
+            now.as_microsecond()
+        );
+        Ok(())
+    }
+
+    /// An identifier belongs to whom it came to first; that another writer was faster is a conflict.
+    pub(super) async fn add_identifiers(
+        &mut self,
+        all: &[&Effects],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut learned = Vec::new();
+        for effects in all {
+            for (person, identifier, source) in &effects.identifiers {
+                let index = self.identifier_index(identifier);
+                let place = self.place("person_identifier", &index);
+                let cell = effects.member(*person)?.seal(&place, identifier)?;
+                let person = *person;
+                learned.push(Learned { index, person, cell, source });
+            }
+        }
+        learned.sort_by(|a, b| a.index.cmp(&b.index));
+        let touched = many!(
+            self,
+            "INSERT INTO person_identifier (tenant, value_index, person, cell, source, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (tenant, value_index) DO NOTHING",
+            &learned,
+            |one| one.index.as_slice(),
+            one.person,
+            one.cell.as_slice(),
+            one.source,
+            now.as_microsecond()
+        );
+        if usize::try_from(touched).ok() == Some(learned.len()) {
+            return Ok(());
+        }
+        for one in &learned {
+            self.check_owner(one).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_owner(&mut self, one: &Learned<'_>) -> Result<(), Error> {
+        let owner = row!(
+            self,
+            (Uuid,),
+            "SELECT person FROM person_identifier WHERE tenant = $1 AND value_index = $2",
+            one.index.as_slice()
+        )?;
+        let Some((owner,)) = owner else {
+            return Err(Error::Conflict);
+        };
+        if owner == one.person
+            || self.survivor(owner).await? == self.survivor(one.person).await?
+        {
+            Ok(())
+        } else {
+            Err(Error::Conflict)
+        }
+    }
+
+    pub(super) async fn put_assertions(&mut self, all: &[&Effects]) -> Result<(), Error> {
+        let mut sealed = Vec::new();
+        for effects in all {
+            for assertion in &effects.assertions {
+                let group = assertion.group.name();
+                let index = self.keys.index.index("assertion", &[group, &assertion.key]);
+                let row = assertion_row(assertion.person, group, &assertion.source, &index);
+                let cell = AssertionCell {
+                    key: assertion.key.clone(),
+                    payload: assertion.payload.clone(),
+                };
+                let member = effects.member(assertion.person)?;
+                let cell = member.seal(&self.place("assertion", &row), &cell)?;
+                let bundle = effects.bundle.as_str();
+                sealed.push(Sealed { assertion, index, bundle, cell });
+            }
+        }
+        many!(
+            self,
+            "INSERT INTO assertion (tenant, person, field_group, source, key_index, event_time, message, bundle, cell) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (tenant, person, field_group, source, key_index) DO UPDATE SET event_time = excluded.event_time, message = excluded.message, bundle = excluded.bundle, cell = excluded.cell",
+            &sealed,
+            |one| one.assertion.person,
+            one.assertion.group.name(),
+            one.assertion.source.as_str(),
+            one.index.as_slice(),
+            one.assertion.event_time.as_microsecond(),
+            one.assertion.message,
+            one.bundle,
+            one.cell.as_slice()
+        );
+        Ok(())
+    }
+
+    pub(super) async fn put_contacts(&mut self, all: &[&Effects]) -> Result<(), Error> {
+        let mut sealed: Vec<(&ContactRow, Vec<u8>)> = Vec::new();
+        for effects in all {
+            for contact in &effects.contacts {
+                let place = self.place("contact_point", contact.id.as_bytes());
+                let cell = effects.member(contact.person)?.seal(&place, &contact.contact)?;
+                sealed.push((contact, cell));
+            }
+        }
+        many!(
+            self,
+            "INSERT INTO contact_point (tenant, id, person, value_index, rank, ended_at, cell) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (tenant, id) DO UPDATE SET rank = excluded.rank, ended_at = excluded.ended_at, cell = excluded.cell",
+            &sealed,
+            |one| one.0.id,
+            one.0.person,
+            one.0.value_index.as_slice(),
+            one.0.rank,
+            one.0.ended_at.map(Timestamp::as_microsecond),
+            one.1.as_slice()
+        );
+        Ok(())
+    }
+}
