@@ -81,7 +81,10 @@ impl Site {
     /// is known: a test must not change, or end, what is live.
     pub fn view(&self, assertions: &[Assertion]) -> View {
         let real: Vec<Assertion> = real(assertions).cloned().collect();
-        View::of(if real.is_empty() { assertions } else { &real }, &self.config.source_rank)
+        View::of(
+            if real.is_empty() { assertions } else { &real },
+            &self.config.source_rank,
+        )
     }
 
     /// The mode of a rule's tasks for a person: the strictest of the rule and of every source, with
@@ -92,10 +95,17 @@ impl Site {
             .map(|assertion| assertion.source.as_str())
             .collect();
         if labels.is_empty() {
-            labels = real(assertions).map(|assertion| assertion.source.as_str()).collect();
+            labels = real(assertions)
+                .map(|assertion| assertion.source.as_str())
+                .collect();
         }
         let told = labels.into_iter().map(|label| self.mode_of(label)).min();
-        let own = self.config.rule_modes.get(&rule.id).copied().unwrap_or(Mode::Observe);
+        let own = self
+            .config
+            .rule_modes
+            .get(&rule.id)
+            .copied()
+            .unwrap_or(Mode::Observe);
         told.unwrap_or(Mode::Observe).min(own)
     }
 
@@ -103,8 +113,14 @@ impl Site {
         let Some(source) = self.config.source(source) else {
             return Mode::Observe;
         };
-        let location = self.config.locations.iter().find(|place| place.name == source.location);
-        location.map_or(Mode::Observe, |place| place.mode).min(source.mode)
+        let location = self
+            .config
+            .locations
+            .iter()
+            .find(|place| place.name == source.location);
+        location
+            .map_or(Mode::Observe, |place| place.mode)
+            .min(source.mode)
     }
 
     /// `<tenant>.<location>.<team>.<priority>`, by the source that last told of the person; no
@@ -114,7 +130,12 @@ impl Site {
         let location = latest
             .and_then(|assertion| self.config.source(&assertion.source))
             .map(|source| source.location.as_str())
-            .or_else(|| self.config.locations.first().map(|place| place.name.as_str()))
+            .or_else(|| {
+                self.config
+                    .locations
+                    .first()
+                    .map(|place| place.name.as_str())
+            })
             .unwrap_or("main");
         let team = self.config.team_of(location);
         format!("{}.{location}.{team}.{priority}", self.config.name)
@@ -123,7 +144,9 @@ impl Site {
 
 /// The assertions that no test message made.
 fn real(assertions: &[Assertion]) -> impl Iterator<Item = &Assertion> {
-    assertions.iter().filter(|assertion| !assertion.source.ends_with(TEST_MARK))
+    assertions
+        .iter()
+        .filter(|assertion| !assertion.source.ends_with(TEST_MARK))
 }
 
 impl History for Site {

@@ -41,7 +41,6 @@ CREATE TABLE person_link (
     survivor UUID NOT NULL,
     since_at BIGINT NOT NULL,
     until_at BIGINT,
-    message UUID,
     PRIMARY KEY (tenant, id),
     FOREIGN KEY (tenant, retired) REFERENCES person (tenant, id),
     FOREIGN KEY (tenant, survivor) REFERENCES person (tenant, id)

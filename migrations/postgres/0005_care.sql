@@ -41,7 +41,6 @@ CREATE TABLE task (
     FOREIGN KEY (tenant, finding) REFERENCES finding (tenant, id)
 );
 CREATE INDEX task_of ON task (tenant, person);
-CREATE INDEX task_to_ask ON task (tenant, ask_at) WHERE ask_at IS NOT NULL;
 CREATE INDEX task_released ON task (tenant, released_at) WHERE released_at IS NOT NULL;
 
 -- People whose tasks leave in pilot mode.

@@ -41,7 +41,6 @@ CREATE TABLE person_link (
     survivor BLOB NOT NULL,
     since_at INTEGER NOT NULL,
     until_at INTEGER,
-    message BLOB,
     PRIMARY KEY (tenant, id),
     FOREIGN KEY (tenant, retired) REFERENCES person (tenant, id),
     FOREIGN KEY (tenant, survivor) REFERENCES person (tenant, id)

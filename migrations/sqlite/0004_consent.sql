@@ -46,7 +46,7 @@ CREATE TABLE outreach_hold (
     PRIMARY KEY (tenant, id),
     FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
 ) STRICT;
-CREATE INDEX outreach_hold_of ON outreach_hold (tenant, person) WHERE until_at IS NULL;
+CREATE INDEX outreach_hold_of ON outreach_hold (tenant, person);
 
 CREATE TABLE consent_decision (
     tenant INTEGER NOT NULL,

@@ -29,6 +29,8 @@ pub(super) async fn check(global: &Global) -> anyhow::Result<ExitCode> {
     }
     match daemon::root_key(&config) {
         Err(error) => problems.push(format!("{error:#}")),
+        // A SQLite file that is not there yet is made by the first `careloop serve`.
+        Ok(_) if is_to_be_made(config.store.url.open()) => {}
         Ok(root) => {
             if let Err(error) = Store::open_beside(&config.store, root).await {
                 problems.push(error.to_string());
@@ -97,4 +99,9 @@ fn agreements(tenant: &Tenant, problems: &mut Vec<String>) {
             ));
         }
     }
+}
+
+fn is_to_be_made(url: &str) -> bool {
+    url.strip_prefix("sqlite:")
+        .is_some_and(|path| !std::path::Path::new(path).exists())
 }

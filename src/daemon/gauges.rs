@@ -63,11 +63,11 @@ impl Watch {
         for site in &self.sites {
             match (
                 self.store.backlog(site.tenant).await,
-                self.store.outbox_counts(site.tenant).await,
+                self.store.outbox_depth(site.tenant).await,
             ) {
-                (Ok((waiting, _)), Ok(counts)) => {
+                (Ok((waiting, _)), Ok(depth)) => {
                     inbox += waiting;
-                    outbox += counts.waiting + counts.publishing;
+                    outbox += depth;
                 }
                 _ => metrics.store_error(),
             }

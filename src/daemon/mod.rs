@@ -32,6 +32,9 @@ use stations::{Around, publisher, serve_http, start_outbox, start_pipeline};
 /// More than any contact policy needs.
 const POLICY_BYTES: u64 = 1024 * 1024;
 
+/// How long what has nothing left to do may take to end.
+const BRIEFLY: Duration = Duration::from_secs(2);
+
 /// A running hub.
 pub struct Daemon {
     /// Where each source listens.
@@ -45,6 +48,7 @@ pub struct Daemon {
     door: Door,
     pipeline: Floor,
     outbox: Floor,
+    broker: Floor,
     doors: Floor,
     sites: Vec<Arc<Site>>,
 }
@@ -107,10 +111,7 @@ pub async fn site(store: &Store, tenant: &config::Tenant) -> anyhow::Result<Site
     let mut feeds = HashMap::new();
     for source in &tenant.sources {
         let bundle = Bundle::embedded(&layers(&source.layers)).map_err(listed)?;
-        feeds.insert(
-            source.name.clone(),
-            Feed::new(source, Arc::new(bundle)),
-        );
+        feeds.insert(source.name.clone(), Feed::new(source, Arc::new(bundle)));
     }
     Ok(Site {
         tenant: number,
@@ -169,9 +170,10 @@ impl Daemon {
         for tenant in &config.tenants {
             let number = store.ensure_tenant(&tenant.name, clock::now()).await?;
             store.release_all_claims(number).await?;
+            store.look_at_observed(number, clock::now()).await?;
             sites.push(Arc::new(site(&store, tenant).await?));
         }
-        let floors = [Floor::new(), Floor::new(), Floor::new()];
+        let floors = [Floor::new(), Floor::new(), Floor::new(), Floor::new()];
         let started = Self::start_stations(config, store, sites, &floors).await;
         if started.is_err() {
             for floor in &floors {
@@ -185,10 +187,10 @@ impl Daemon {
         config: Config,
         store: Store,
         sites: Vec<Arc<Site>>,
-        [pipeline, outbox, doors]: &[Floor; 3],
+        [pipeline, outbox, broker, doors]: &[Floor; 4],
     ) -> anyhow::Result<Self> {
         let metrics = Metrics::new()?;
-        let publisher = Arc::new(publisher(&config, outbox).await?);
+        let publisher = Arc::new(publisher(&config, broker).await?);
         let readiness = Readiness::default();
         let door = Door::new(store.clone(), readiness.clone());
         let around = Around {
@@ -226,6 +228,7 @@ impl Daemon {
             door,
             pipeline: pipeline.clone(),
             outbox: outbox.clone(),
+            broker: broker.clone(),
             doors: doors.clone(),
             store,
             config,
@@ -241,9 +244,12 @@ impl Daemon {
         if cut > 0 {
             tracing::warn!(connections = cut, "grace is over; their senders send again");
         }
-        self.door.close().await;
+        if timeout(grace.intake, self.door.close()).await.is_err() {
+            tracing::warn!("grace is over; what was not stored was not acknowledged");
+        }
         self.pipeline.stop("pipeline", grace.pipeline).await;
         self.outbox.stop("outbox", grace.outbox).await;
+        self.broker.stop("broker", BRIEFLY).await;
         for site in &self.sites {
             let waiting = self
                 .store
@@ -260,7 +266,9 @@ impl Daemon {
                 );
             }
         }
-        self.doors.stop("doors", Duration::from_secs(2)).await;
-        self.store.close().await;
+        self.doors.stop("doors", BRIEFLY).await;
+        if timeout(BRIEFLY, self.store.close()).await.is_err() {
+            tracing::debug!("the store's connections end with the process");
+        }
     }
 }

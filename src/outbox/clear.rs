@@ -13,7 +13,9 @@ use crate::config::Mode;
 use crate::consent::{Hold, Outcome};
 use crate::crm::View;
 use crate::outreach;
-use crate::store::{ClaimedEnvelope, DecisionRow, EnvelopeKind, Record, TaskRow, Tx, Withdrawal};
+use crate::store::{
+    AuditEntry, ClaimedEnvelope, DecisionRow, EnvelopeKind, Record, TaskRow, Tx, Withdrawal,
+};
 
 /// How long to wait where a deferral names no instant.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
@@ -60,7 +62,12 @@ impl Relay {
         };
         if envelope.kind == EnvelopeKind::Cancelled {
             return self
-                .sealed(tx, envelope, setting.cancellation(envelope, task))
+                .sealed(
+                    (tx, now),
+                    envelope,
+                    (record, task),
+                    setting.cancellation(envelope, task),
+                )
                 .await;
         }
         if record.holds.contains(&Hold::ChangePending) {
@@ -114,22 +121,30 @@ impl Relay {
     ) -> Result<Option<Outgoing>, Error> {
         let now = setting.now;
         let view = self.site.view(&record.assertions);
-        let row = self.decide((record, task), &view, now);
-        tx.store_decision(&row).await?;
+        let mut row = self.decide((record, task), &view, now);
+        row.id = tx.store_decision_once(&row).await?;
         let decision = &row.decision;
         let mut next = task.clone();
         next.decision = Some(row.id);
         match decision.result {
             Outcome::Allow | Outcome::AllowWithObligations => {
                 tx.store_task(record, &next).await?;
+                // The answer to this envelope will speak of this contact point.
+                let contact = (decision.contact_point, decision.channel);
+                tx.set_contact(envelope.id, contact).await?;
                 let language = view.demographics.language.as_deref();
                 let allowed = Allowed {
                     id: row.id,
                     decision,
                     language,
                 };
-                self.sealed(tx, envelope, setting.request(envelope, task, &allowed))
-                    .await
+                self.sealed(
+                    (tx, now),
+                    envelope,
+                    (record, &next),
+                    setting.request(envelope, task, &allowed),
+                )
+                .await
             }
             Outcome::Defer => {
                 tx.store_task(record, &next).await?;
@@ -192,7 +207,6 @@ impl Relay {
         let mut next = task.clone();
         next.state = task.state.after(event).unwrap_or(task.state);
         next.changed_at = now;
-        next.version = task.version + 1;
         tx.store_task(record, &next).await?;
         if envelope.in_doubt {
             let withdrawal = Withdrawal {
@@ -205,22 +219,39 @@ impl Relay {
         tx.end_envelope(envelope.id, state, reason).await?;
         // The calendar finds out when this task may be asked again.
         tx.look_at(record.person, now).await?;
+        tx.audit(&AuditEntry {
+            at: now,
+            actor: "relay".to_owned(),
+            action: "task.withdraw",
+            outcome: "done",
+            purpose: None,
+            entity: ("task", Some(task.id)),
+            message: envelope.message,
+            detail: Some(reason.to_owned()),
+        })
+        .await?;
         Ok(())
     }
 
     /// An envelope that cannot be written is ended, loudly: it would fail for ever.
     async fn sealed(
         &self,
-        tx: &mut Tx,
+        (tx, now): (&mut Tx, Timestamp),
         envelope: &ClaimedEnvelope,
+        (record, task): (&Record, &TaskRow),
         built: Result<Outgoing, super::envelope::Error>,
     ) -> Result<Option<Outgoing>, Error> {
         match built {
             Ok(outgoing) => Ok(Some(outgoing)),
             Err(error) => {
                 tracing::error!(envelope = %envelope.id, %error, "a task cannot be written as a message");
-                tx.end_envelope(envelope.id, "dropped", "content-error")
-                    .await?;
+                let event = TaskEvent::Denied;
+                let end = End {
+                    state: "dropped",
+                    reason: "content-error",
+                    event,
+                };
+                self.end((tx, now), envelope, (record, task), end).await?;
                 Ok(None)
             }
         }
@@ -229,6 +260,8 @@ impl Relay {
     /// A rule that is gone observes.
     fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
         let rule = self.site.rules.get(&task.detail.rule);
-        rule.map_or(Mode::Observe, |rule| self.site.mode(rule, &record.assertions))
+        rule.map_or(Mode::Observe, |rule| {
+            self.site.mode(rule, &record.assertions)
+        })
     }
 }

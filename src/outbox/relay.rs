@@ -17,7 +17,7 @@ use super::publisher::{Outgoing, Published, Publisher, PublisherState};
 use crate::clock;
 use crate::config::{Pace, TASKS_DESTINATION};
 use crate::site::Site;
-use crate::store::{PublishOutcome, Store};
+use crate::store::{AuditEntry, PublishOutcome, Store};
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,13 +176,13 @@ impl Relay {
         for (one, outcome) in cleared.iter().zip(outcomes) {
             // First the person, as everybody does who changes their tasks.
             tx.lock_person(one.person).await?;
-            tx.settle(
-                (one.id, one.token),
-                *outcome,
-                now,
-                now + wait_after(*outcome),
-            )
-            .await?;
+            let retry_at = now + wait_after(*outcome);
+            let settled = tx
+                .settle((one.id, one.token), *outcome, now, retry_at)
+                .await?;
+            if settled && *outcome == PublishOutcome::Confirmed {
+                tx.audit(&one.disclosure(now)).await?;
+            }
         }
         tx.commit().await?;
         for (one, outcome) in cleared.iter().zip(outcomes) {
@@ -195,6 +195,22 @@ impl Relay {
             }
         }
         Ok(())
+    }
+}
+
+impl Cleared {
+    /// What left, to whom it was given, for the accounting of disclosures (45 CFR 164.528).
+    fn disclosure(&self, now: Timestamp) -> AuditEntry {
+        AuditEntry {
+            at: now,
+            actor: "relay".to_owned(),
+            action: "task.publish",
+            outcome: "done",
+            purpose: Some("treatment".to_owned()),
+            entity: ("envelope", Some(self.id)),
+            message: None,
+            detail: Some(self.outgoing.routing_key.clone()),
+        }
     }
 }
 

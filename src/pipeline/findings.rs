@@ -22,7 +22,12 @@ pub(super) fn reconcile(
     let site = desk.site;
     let zoned = desk.cause.now.to_zoned(site.config.zone.clone());
     let mut next: Option<Timestamp> = None;
-    let mut round = Round { desk, view, retold, next: &mut next };
+    let mut round = Round {
+        desk,
+        view,
+        retold,
+        next: &mut next,
+    };
     round.settle_merged(record, effects);
     for rule in site.rules.iter() {
         let evaluations = care::evaluate(rule, &view.chart, site, &zoned);
@@ -189,14 +194,22 @@ impl Round<'_> {
                 continue;
             }
             record.findings.retain(|known| known.id != finding.id);
-            let task = record.tasks.iter().find(|task| task.key == finding.key).cloned();
+            let task = record
+                .tasks
+                .iter()
+                .find(|task| task.key == finding.key)
+                .cloned();
             if let Some(task) = task {
                 record.tasks.retain(|known| known.id != task.id);
                 self.end(task, TaskEvent::PatientMerged, effects);
             }
             if finding.state.is_live() {
                 let (state, changed_at) = (FindingState::Withdrawn, self.desk.cause.now);
-                effects.findings.push(FindingRow { state, changed_at, ..finding });
+                effects.findings.push(FindingRow {
+                    state,
+                    changed_at,
+                    ..finding
+                });
             }
         }
     }

@@ -83,14 +83,23 @@ impl Desk<'_> {
     /// What follows when `message` no longer says anything about a person of whom it spoke before.
     pub(super) fn take_back(&self, record: Record, message: Uuid) -> Effects {
         let mut record = settled(record);
-        let mut effects = Effects { members: record.members.clone(), ..Effects::default() };
-        effects.retracted =
-            record.assertions.iter().filter(|told| told.message == message).cloned().collect();
+        let mut effects = Effects {
+            members: record.members.clone(),
+            ..Effects::default()
+        };
+        effects.retracted = record
+            .assertions
+            .iter()
+            .filter(|told| told.message == message)
+            .cloned()
+            .collect();
         record.assertions.retain(|told| told.message != message);
         let view = self.site.view(&record.assertions);
         self.contacts(&view, &mut record, &mut effects);
         findings::reconcile(self, &mut record, (&view, true), &mut effects);
-        effects.audit.push(self.entry("message.take-back", ("person", Some(record.person))));
+        effects
+            .audit
+            .push(self.entry("message.take-back", ("person", Some(record.person))));
         effects
     }
 

@@ -77,11 +77,11 @@ impl Pipeline {
             if batch.overlaps(&read) {
                 self.flush(feed, &mut batch).await?;
             }
-            let mut planned = self.plan_or_hold(feed, &read).await?;
+            let mut planned = self.plan_or_hold(&mut batch.view, feed, &read).await?;
             if batch.changes(&planned) {
                 // Another identifier led to somebody whom the batch changes: read again after it.
                 self.flush(feed, &mut batch).await?;
-                planned = self.plan_or_hold(feed, &read).await?;
+                planned = self.plan_or_hold(&mut batch.view, feed, &read).await?;
             }
             if planned.gated.is_empty() {
                 batch.add(read, planned);
@@ -149,7 +149,7 @@ impl Pipeline {
     }
 
     /// The day's cap of the pilot holds over all who release: over it, plan again with what is left.
-    async fn check_cap(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
+    pub(super) async fn check_cap(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
         let released = tx.pilot_released(start_of_day(&self.site, now)).await?;
         if released > self.site.config.pilot_daily_cap {
             return Err(store::Error::Conflict);
@@ -177,7 +177,7 @@ impl Pipeline {
         gates: &mut Option<Gates>,
     ) -> Result<(), Error> {
         for _ in 0..REPLANS {
-            let planned = self.plan_or_hold(feed, read).await?;
+            let planned = self.plan_or_hold(&mut None, feed, read).await?;
             if gates.is_none() && !planned.gated.is_empty() {
                 *gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
                 continue;
@@ -198,9 +198,15 @@ impl Pipeline {
 
     /// A plan, or the holding of a message for which none can be made: what it builds on cannot be
     /// read, and repeating that changes nothing.
-    async fn plan_or_hold(&self, feed: &Feed, read: &Read) -> Result<Planned, Error> {
-        match self.plan_read(feed, read).await {
+    async fn plan_or_hold(
+        &self,
+        view: &mut Option<Tx>,
+        feed: &Feed,
+        read: &Read,
+    ) -> Result<Planned, Error> {
+        match self.plan_read(view, feed, read).await {
             Err(Error::Store(error)) if !error.is_temporary() => {
+                *view = None;
                 Ok(Planned::ended(not_storable(&error)))
             }
             other => other,
@@ -226,8 +232,16 @@ impl Pipeline {
         }
     }
 
-    async fn plan_read(&self, feed: &Feed, read: &Read) -> Result<Planned, Error> {
-        let mut tx = self.store.read(self.site.tenant).await?;
+    async fn plan_read(
+        &self,
+        view: &mut Option<Tx>,
+        feed: &Feed,
+        read: &Read,
+    ) -> Result<Planned, Error> {
+        let tx = match view {
+            Some(tx) => tx,
+            None => view.insert(self.store.read(self.site.tenant).await?),
+        };
         let now = clock::now();
         let label = feed.label(&read.claimed.processing_id);
         let keys = tx.shared_keys();
@@ -242,9 +256,9 @@ impl Pipeline {
                 pilot_left: self.pilot_left(now).await?,
             },
         };
-        let mut planned = self.plan(&mut tx, feed, read, desk).await?;
+        let mut planned = self.plan(tx, feed, read, desk).await?;
         if read.claimed.is_again {
-            self.forget(&mut tx, read.claimed.id, desk, &mut planned).await?;
+            self.forget(tx, read.claimed.id, desk, &mut planned).await?;
         }
         Ok(planned)
     }
@@ -368,7 +382,9 @@ impl Planned {
 /// would win over everything that is told until then.
 fn event_time(claimed: &Claimed) -> Timestamp {
     let latest = claimed.received_at + CLOCKS_DIFFER;
-    claimed.event_time.map_or(claimed.received_at, |at| at.min(latest))
+    claimed
+        .event_time
+        .map_or(claimed.received_at, |at| at.min(latest))
 }
 
 fn not_storable(error: &store::Error) -> Outcome {
@@ -414,6 +430,8 @@ fn read(feed: &Feed, keys: &store::TenantKeys, claimed: Claimed) -> Read {
 #[derive(Default)]
 struct Batch {
     messages: Vec<(Read, Planned)>,
+    /// What its messages are planned on. It ends with the batch; versions tell what it missed.
+    view: Option<Tx>,
     people: HashSet<Uuid>,
     identifiers: HashSet<String>,
 }

@@ -27,7 +27,11 @@ pub(super) fn group(changes: Vec<Change>, trust: &Trust) -> Result<Vec<Subject>,
     for change in changes {
         match (change, subjects.last_mut()) {
             (Change::Patient(patient), _) => {
-                subjects.push(Subject { patient, changes: Vec::new(), merges: Vec::new() });
+                subjects.push(Subject {
+                    patient,
+                    changes: Vec::new(),
+                    merges: Vec::new(),
+                });
             }
             (Change::Merge(merge), Some(subject)) => subject.merges.push(merge),
             (change, Some(subject)) => subject.changes.push(change),

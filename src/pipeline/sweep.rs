@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -15,6 +15,11 @@ use crate::store;
 
 /// People looked at in one step.
 const BATCH: u32 = 64;
+
+/// How soon a person is looked at again whom somebody else changed meanwhile.
+const SOON: SignedDuration = SignedDuration::from_secs(5);
+/// When a person is looked at again who cannot be looked at now.
+const LATER: SignedDuration = SignedDuration::from_hours(1);
 
 /// The calendar's worker of one tenant; it also purges bodies whose time is over.
 pub struct Sweep {
@@ -51,7 +56,7 @@ impl Sweep {
         }
     }
 
-    /// Looks at the people whose time has come.
+    /// Looks at the people whose time has come, and removes what is past its time.
     ///
     /// # Errors
     /// When the store is away; they stay due.
@@ -63,24 +68,46 @@ impl Sweep {
             .due_people(pipeline.tenant(), now, BATCH)
             .await?;
         for person in &due {
-            self.look_at(*person).await?;
+            self.look_at_or_later(*person, now).await?;
         }
-        if due.is_empty() {
-            let keep = SignedDuration::try_from(self.keep_bodies).unwrap_or(SignedDuration::MAX);
-            let before = now.checked_sub(keep).unwrap_or(jiff::Timestamp::MIN);
-            let purged = pipeline
-                .store
-                .purge_bodies(pipeline.tenant(), before)
-                .await?;
-            if purged > 0 {
-                tracing::info!(purged, "bodies of finished messages were removed");
-            }
-            return Ok(Step::Idle);
-        }
-        Ok(Step::Worked)
+        let removed = self.remove_old(now).await?;
+        Ok(if due.is_empty() && removed == 0 {
+            Step::Idle
+        } else {
+            Step::Worked
+        })
     }
 
-    /// Re-evaluates one person; somebody else's change in between makes it due again by itself.
+    async fn remove_old(&self, now: Timestamp) -> Result<u64, Error> {
+        let (store, tenant) = (&self.pipeline.store, self.pipeline.tenant());
+        let keep = SignedDuration::try_from(self.keep_bodies).unwrap_or(SignedDuration::MAX);
+        let before = now.checked_sub(keep).unwrap_or(Timestamp::MIN);
+        let removed = store.purge_bodies(tenant, before).await?;
+        if removed > 0 {
+            tracing::info!(removed, "bodies of finished messages were removed");
+        }
+        store.drop_ended_holds(tenant, now).await?;
+        Ok(removed)
+    }
+
+    /// One person's trouble is not the others': who cannot be looked at is due again later.
+    async fn look_at_or_later(&self, person: Uuid, now: Timestamp) -> Result<(), Error> {
+        let again = match self.look_at(person).await {
+            Ok(()) => return Ok(()),
+            Err(Error::Store(error @ store::Error::Temporary(_))) => return Err(error.into()),
+            // Somebody else changed the person, and has planned what follows.
+            Err(Error::Store(store::Error::Conflict)) => now + SOON,
+            Err(error) => {
+                tracing::error!(%person, %error, "a person cannot be looked at; again in an hour");
+                now + LATER
+            }
+        };
+        let store = &self.pipeline.store;
+        Ok(store
+            .set_next_check(self.pipeline.tenant(), person, Some(again))
+            .await?)
+    }
+
     async fn look_at(&self, person: Uuid) -> Result<(), Error> {
         let pipeline = &self.pipeline;
         let now = clock::now();
@@ -89,7 +116,12 @@ impl Sweep {
         let record = tx.load(person, now).await?;
         let keys = tx.shared_keys();
         drop(tx);
-        let Some(record) = record else { return Ok(()) };
+        let Some(record) = record else {
+            return Err(store::Error::Form {
+                table: "person_key",
+            }
+            .into());
+        };
         let cause = Cause {
             message: None,
             label: "",
@@ -108,10 +140,15 @@ impl Sweep {
             effects.next_checks.push((person, None));
         }
         let mut tx = pipeline.store.write(pipeline.tenant()).await?;
-        match tx.apply(&[&effects], now).await {
-            Ok(()) => Ok(tx.commit().await?),
-            Err(store::Error::Conflict) => Ok(()),
-            Err(other) => Err(other.into()),
+        tx.lock_in_order(effects.people().collect()).await?;
+        tx.apply(&[&effects], now).await?;
+        if effects.piloted() > 0 {
+            pipeline.check_cap(&mut tx, now).await?;
         }
+        tx.commit().await?;
+        if effects.has_envelopes() {
+            pipeline.queued.notify_one();
+        }
+        Ok(())
     }
 }

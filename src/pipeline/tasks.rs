@@ -175,8 +175,14 @@ impl Round<'_> {
 
     fn withdraw(&self, task: &TaskRow, reason: &'static str, effects: &mut Effects) {
         let message = self.desk.cause.message;
-        effects.withdrawals.push(Withdrawal { task: task.id, reason, message });
-        effects.audit.push(self.desk.entry("task.withdraw", ("task", Some(task.id))));
+        effects.withdrawals.push(Withdrawal {
+            task: task.id,
+            reason,
+            message,
+        });
+        effects
+            .audit
+            .push(self.desk.entry("task.withdraw", ("task", Some(task.id))));
     }
 
     fn place(&self, task: &mut TaskRow, decision: &Decision, named: bool) {
@@ -217,7 +223,6 @@ impl Round<'_> {
             id: Uuid::now_v7(),
             task: task.id,
             person: task.person,
-            version: task.version,
             routing_key: task.routing_key.clone(),
             due_at: self.desk.cause.now,
             expires_at: task.due_at,

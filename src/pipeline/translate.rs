@@ -25,7 +25,10 @@ pub(super) fn translate(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Transla
     let read = AssertUnwindSafe(|| read(bytes, feed, keys));
     catch_unwind(read).unwrap_or_else(|_panic| {
         let place = "careloop failed on it; report this with the message's structure".to_owned();
-        Translated::Ended(Outcome::Held { code: Code::Unparseable, place })
+        Translated::Ended(Outcome::Held {
+            code: Code::Unparseable,
+            place,
+        })
     })
 }
 

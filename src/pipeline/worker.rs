@@ -105,13 +105,18 @@ impl Worker {
 
     /// Whether the source is this process's own; the lease is renewed when half of it is over.
     async fn holds(&self, now: Timestamp, lease: SignedDuration) -> Result<bool, Error> {
-        let half = now.as_microsecond().saturating_add(i64::try_from(lease.as_micros()).unwrap_or(0) / 2);
+        let half = now
+            .as_microsecond()
+            .saturating_add(i64::try_from(lease.as_micros()).unwrap_or(0) / 2);
         if self.held_until.load(Ordering::Relaxed) > half {
             return Ok(true);
         }
         let until = now + lease;
-        let held =
-            self.pipeline.store.hold(self.pipeline.tenant(), &self.lease, now, until).await?;
+        let held = self
+            .pipeline
+            .store
+            .hold(self.pipeline.tenant(), &self.lease, now, until)
+            .await?;
         let micros = if held { until.as_microsecond() } else { 0 };
         self.held_until.store(micros, Ordering::Relaxed);
         Ok(held)

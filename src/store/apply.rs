@@ -41,8 +41,7 @@ impl Tx {
                 .await?;
         }
         for task in &effects.tasks {
-            self.put_task(effects.member(task.person)?, task)
-                .await?;
+            self.put_task(effects.member(task.person)?, task).await?;
         }
         for decision in &effects.decisions {
             self.put_decision(decision).await?;
@@ -122,7 +121,7 @@ impl Tx {
             self,
             "INSERT INTO task (tenant, id, person, finding, key, version, state, mode, routing_key, created_at, changed_at, due_at, ask_at, released_at, message, decision, cell) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
-             ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, state = excluded.state, mode = excluded.mode, routing_key = excluded.routing_key, \
+             ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, mode = excluded.mode, routing_key = excluded.routing_key, \
              changed_at = excluded.changed_at, due_at = excluded.due_at, ask_at = excluded.ask_at, released_at = excluded.released_at, decision = excluded.decision, cell = excluded.cell",
             task.id,
             task.person,
@@ -167,6 +166,8 @@ impl Tx {
         Ok(())
     }
 
+    /// Queues an envelope under the version after the newest that the task ever had, so that
+    /// consumers never take it for an old one.
     pub(super) async fn put_envelope(
         &mut self,
         envelope: &NewEnvelope,
@@ -176,6 +177,13 @@ impl Tx {
             Some((contact_point, channel)) => (contact_point, Some(channel.name())),
             None => (None, None),
         };
+        let newest = row!(
+            self,
+            (i64,),
+            "SELECT coalesce(max(version), 0) FROM outbox WHERE tenant = $1 AND task = $2",
+            envelope.task
+        )?;
+        let version = newest.map_or(1, |(newest,)| newest + 1);
         run!(
             self,
             "INSERT INTO outbox (tenant, id, task, person, version, kind, state, routing_key, created_at, due_at, expires_at, contact_point, channel, message) \
@@ -183,7 +191,7 @@ impl Tx {
             envelope.id,
             envelope.task,
             envelope.person,
-            envelope.version,
+            version,
             envelope.routing_key.as_str(),
             now.as_microsecond(),
             envelope.due_at.as_microsecond(),
@@ -192,7 +200,7 @@ impl Tx {
             channel,
             envelope.message
         )?;
-        Ok(())
+        self.set_version(envelope.task, version).await
     }
 
     /// Ends a task. An envelope that never left is withdrawn in place; when one left or may have,
@@ -220,14 +228,6 @@ impl Tx {
         let Some((person, version, routing_key, expires_at, out)) = last else {
             return Ok(());
         };
-        // Versions only grow: whatever is sent next for this task is newer than all of these.
-        run!(
-            self,
-            "UPDATE task SET version = $3 WHERE tenant = $1 AND id = $2 AND version <= $4",
-            withdrawal.task,
-            version + 1,
-            version
-        )?;
         if out == 0 || self.is_cancelled(withdrawal.task, version).await? {
             return Ok(());
         }
@@ -244,6 +244,17 @@ impl Tx {
             now.as_microsecond(),
             expires_at.max(now.as_microsecond() + CANCELLATION_LIFE),
             withdrawal.message
+        )?;
+        self.set_version(withdrawal.task, version + 1).await
+    }
+
+    /// The version of a task is that of its newest envelope, and only grows.
+    async fn set_version(&mut self, task: Uuid, version: i64) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE task SET version = $3 WHERE tenant = $1 AND id = $2 AND version < $3",
+            task,
+            version
         )?;
         Ok(())
     }

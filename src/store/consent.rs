@@ -76,6 +76,33 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Removes holds that have ended: those of changes whose process died before it was done.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn drop_ended_holds(&self, tenant: TenantId, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.read(tenant).await?;
+        let ended = row!(
+            tx,
+            (i64,),
+            "SELECT count(*) FROM outreach_hold WHERE tenant = $1 AND until_at < $2",
+            now.as_microsecond()
+        )?;
+        drop(tx);
+        if ended.is_none_or(|(count,)| count == 0) {
+            return Ok(());
+        }
+        let mut tx = self.write(tenant).await?;
+        run!(
+            tx,
+            "DELETE FROM outreach_hold WHERE tenant = $1 AND until_at < $2",
+            now.as_microsecond()
+        )?;
+        tx.commit().await
+    }
+}
+
 impl Tx {
     /// Serialises changes of one person, the relay's included, and marks the person as changed:
     /// who read before this and writes after it meets a conflict and decides again.

@@ -88,7 +88,10 @@ macro_rules! many {
 
 /// Rows of one statement. Few different lengths, so that all of them stay prepared.
 pub(super) fn chunk(rows: usize) -> usize {
-    [64, 16, 4].into_iter().find(|size| rows >= *size).unwrap_or(1)
+    [64, 16, 4]
+        .into_iter()
+        .find(|size| rows >= *size)
+        .unwrap_or(1)
 }
 
 /// The statement with its `VALUES (…)` once for each row: `$1` stays, the others count on.
@@ -127,7 +130,10 @@ pub(super) fn repeated(sql: &str, rows: usize) -> String {
             }
             let (number, digits) = number(part);
             let number = if number == 1 { 1 } else { number + row * step };
-            text.push_str(&format!("${number}{}", part.get(digits..).unwrap_or_default()));
+            text.push_str(&format!(
+                "${number}{}",
+                part.get(digits..).unwrap_or_default()
+            ));
         }
     }
     text.push_str(tail);

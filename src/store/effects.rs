@@ -119,7 +119,7 @@ pub struct TaskDetail {
     pub gap_due: Option<Date>,
 }
 
-/// An envelope to be sent: version `version` of a task.
+/// An envelope to be sent; the store gives it the version after the task's newest.
 #[derive(Clone)]
 pub struct NewEnvelope {
     /// Its id: CloudEvents id and AMQP message id.
@@ -128,8 +128,6 @@ pub struct NewEnvelope {
     pub task: Uuid,
     /// The person.
     pub person: Uuid,
-    /// The task's version that it carries.
-    pub version: i64,
     /// Where it goes.
     pub routing_key: String,
     /// Not before.
@@ -207,7 +205,10 @@ impl Effects {
     pub fn piloted(&self) -> u32 {
         let released = |task: &&TaskRow| {
             task.mode == Mode::Pilot
-                && self.envelopes.iter().any(|envelope| envelope.task == task.id)
+                && self
+                    .envelopes
+                    .iter()
+                    .any(|envelope| envelope.task == task.id)
         };
         u32::try_from(self.tasks.iter().filter(released).count()).unwrap_or(u32::MAX)
     }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{row, rows, run, sql};
-use super::{Error, Store, TenantId, Tx};
 use super::bodies::body_place;
+use super::dialect::{row, rows, run, sql};
 use super::record::at;
+use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
 use crate::message::{Event, Outcome, State};
 use crate::phi::Phi;
@@ -224,7 +224,10 @@ impl Store {
             now.as_microsecond(),
             i64::from(limit)
         )?;
-        let fresh = ahead.iter().take_while(|(attempts,)| *attempts == 0).count();
+        let fresh = ahead
+            .iter()
+            .take_while(|(attempts,)| *attempts == 0)
+            .count();
         let together = i64::try_from(fresh.max(1)).unwrap_or(1);
         Ok((!ahead.is_empty()).then_some(together))
     }

@@ -84,6 +84,10 @@ impl Store {
             tx,
             "UPDATE outbox SET state = 'waiting', claim_token = NULL, claim_deadline = NULL, last_outcome = 'unknown' WHERE tenant = $1 AND state = 'publishing'"
         )?;
+        run!(
+            tx,
+            "DELETE FROM outreach_hold WHERE tenant = $1 AND reason = 'change-pending'"
+        )?;
         tx.commit().await
     }
 }

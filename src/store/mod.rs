@@ -15,9 +15,12 @@ mod effects;
 mod inbox;
 mod keys;
 mod lanes;
+mod levels;
+mod load;
 mod open;
 mod operators;
 mod outbox;
+mod permissions;
 mod people;
 mod record;
 mod tx;
@@ -32,8 +35,9 @@ pub use effects::{
 pub use inbox::{Arrival, Claimed, Receipt};
 pub use keys::{KeyStatus, TenantKeys};
 pub use lanes::Lease;
+pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
-pub use outbox::{ClaimedEnvelope, EnvelopeKind, OutboxCounts, PublishOutcome};
+pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
 pub use record::{ContactRow, Member, Record};
 pub use tx::Tx;
 
@@ -113,28 +117,54 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let permanent = match &error {
-            sqlx::Error::Database(database) => {
-                database.is_unique_violation()
-                    || database.is_foreign_key_violation()
-                    || database.is_check_violation()
-            }
-            sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::TypeNotFound { .. }
-            | sqlx::Error::ColumnNotFound(_) => true,
-            _ => false,
+        let sqlx::Error::Database(database) = &error else {
+            return match &error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => Self::Temporary(error),
+                _ => Self::Refused(error),
+            };
         };
-        let unique =
-            matches!(&error, sqlx::Error::Database(database) if database.is_unique_violation());
-        if unique {
+        if database.is_unique_violation() {
             // Two writers met on a natural key: the second one reads again and sees the first.
             return Self::Conflict;
         }
-        if permanent {
-            Self::Refused(error)
-        } else {
-            Self::Temporary(error)
+        match database.code() {
+            Some(code) if heals(&code) => Self::Temporary(error),
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// Whether time alone heals it. PostgreSQL's five-digit classes: connection (08), resources (53),
+/// operator intervention (57), rollback (40), lock not available (55P03), and missing rights or
+/// tables while somebody mends the schema (42501, 42P01). SQLite's primary result codes: busy,
+/// locked, read-only, interrupted, I/O, full, cannot open.
+fn heals(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "53", "57", "40"]
+            .iter()
+            .any(|class| code.starts_with(class))
+            || ["55P03", "42501", "42P01"].contains(&code);
+    }
+    let primary = code.parse::<i64>().map(|code| code & 0xff);
+    matches!(primary, Ok(5 | 6 | 8 | 9 | 10 | 13 | 14))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::heals;
+
+    #[test]
+    fn a_full_disk_heals_and_a_wrong_value_does_not() {
+        for code in ["5", "13", "517", "778", "40P01", "57P01", "53100"] {
+            assert!(heals(code), "{code}");
+        }
+        for code in ["19", "1299", "20", "22P02", "23502", "42703"] {
+            assert!(!heals(code), "{code}");
         }
     }
 }

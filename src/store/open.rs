@@ -46,7 +46,7 @@ impl Store {
                 } else {
                     None
                 };
-                (open_sqlite(path, config.connections).await?, owner)
+                (open_sqlite(path, config.connections, own).await?, owner)
             }
             None => (
                 Pools::Postgres(open_postgres(url, config.connections).await?),
@@ -85,16 +85,7 @@ impl Store {
             .run(&pool)
             .await
             .map_err(migration)?;
-        for statement in [
-            format!("GRANT USAGE ON SCHEMA public TO \"{application_role}\""),
-            format!(
-                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{application_role}\""
-            ),
-            format!(
-                "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO \"{application_role}\""
-            ),
-            format!("REVOKE UPDATE, DELETE, TRUNCATE ON audit FROM \"{application_role}\""),
-        ] {
+        for statement in grants(application_role) {
             sqlx::query(sqlx::AssertSqlSafe(statement))
                 .execute(&pool)
                 .await?;
@@ -172,6 +163,20 @@ impl Store {
     }
 }
 
+/// What the application role may do: rows everywhere, only new ones in the audit and the registry,
+/// and nothing to the schema or its history.
+fn grants(role: &str) -> [String; 5] {
+    [
+        format!("GRANT USAGE ON SCHEMA public TO \"{role}\""),
+        format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{role}\""
+        ),
+        format!("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO \"{role}\""),
+        format!("REVOKE UPDATE, DELETE, TRUNCATE ON audit, tenant FROM \"{role}\""),
+        format!("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON _sqlx_migrations FROM \"{role}\""),
+    ]
+}
+
 /// One process owns a SQLite file: a second one would take the first one's claims for dead.
 fn own_file(path: &str) -> Result<File, Error> {
     let lock = format!("{path}.lock");
@@ -191,11 +196,17 @@ fn own_file(path: &str) -> Result<File, Error> {
     Ok(file)
 }
 
-async fn open_sqlite(path: &str, connections: u32) -> Result<Pools, Error> {
-    restrict_to_owner(path)?;
+async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, Error> {
+    if own {
+        restrict_to_owner(path)?;
+    } else if !Path::new(path).exists() {
+        return Err(Error::Setup(format!(
+            "store.url: {path} does not exist yet; `careloop serve` makes it"
+        )));
+    }
     let options = SqliteConnectOptions::from_str(&format!("sqlite:{path}"))
         .map_err(|_form| Error::Setup(format!("store.url: expected sqlite:PATH, found {path}")))?
-        .create_if_missing(true)
+        .create_if_missing(own)
         .journal_mode(SqliteJournalMode::Wal)
         // NORMAL loses acknowledged messages on power loss (measured); FULL does not.
         .synchronous(SqliteSynchronous::Full)
@@ -209,10 +220,17 @@ async fn open_sqlite(path: &str, connections: u32) -> Result<Pools, Error> {
         .acquire_timeout(ACQUIRE)
         .connect_with(options.clone())
         .await?;
-    sqlx::migrate!("migrations/sqlite")
-        .run(&writer)
-        .await
-        .map_err(migration)?;
+    if own {
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(migration)?;
+    }
+    let wanted = sqlx::migrate!("migrations/sqlite").iter().count();
+    check_version(
+        wanted,
+        sqlx::query_as(VERSION).fetch_one(&writer).await.ok(),
+    )?;
     let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous")
         .fetch_one(&writer)
         .await?;
@@ -235,12 +253,21 @@ fn restrict_to_owner(path: &str) -> Result<(), Error> {
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| {
-        Error::Setup(format!(
-            "store.url: {path} cannot be opened for writing ({})",
-            error.kind()
-        ))
-    })
+    options
+        .open(path)
+        .and_then(|file| own_only(&file))
+        .map_err(|error| {
+            Error::Setup(format!(
+                "store.url: {path} cannot be opened for writing ({})",
+                error.kind()
+            ))
+        })
+}
+
+/// A file that was there before may be open to others.
+#[cfg(unix)]
+fn own_only(file: &File) -> std::io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
 }
 
 fn postgres(url: &str) -> Result<PgConnectOptions, Error> {
@@ -258,13 +285,13 @@ async fn open_postgres(url: &str, connections: u32) -> Result<PgPool, Error> {
         .connect_with(postgres(url)?)
         .await?;
     let (role, unbound): (String, bool) = sqlx::query_as(
-        "SELECT rolname::text, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user",
+        "SELECT rolname::text, rolsuper OR rolbypassrls OR EXISTS (SELECT 1 FROM pg_class WHERE relname = 'audit' AND pg_has_role(current_user, relowner, 'MEMBER')) FROM pg_roles WHERE rolname = current_user",
     )
     .fetch_one(&pool)
     .await?;
     if unbound {
         return Err(Error::Setup(format!(
-            "store.url: role {role} is a superuser or bypasses row security; make an application role without either, then run `careloop migrate`"
+            "store.url: role {role} is a superuser, bypasses row security or owns the schema; make an application role that is none of these, then run `careloop migrate`"
         )));
     }
     let (tables, forced): (i64, i64) = sqlx::query_as(
@@ -284,21 +311,22 @@ async fn open_postgres(url: &str, connections: u32) -> Result<PgPool, Error> {
             "store: expected forced row security on all {tables} tables, found it on {forced}; run `careloop migrate`"
         )));
     }
-    let wanted = i64::try_from(sqlx::migrate!("migrations/postgres").iter().count()).unwrap_or(0);
-    let (done,): (i64,) = sqlx::query_as("SELECT count(*) FROM _sqlx_migrations WHERE success")
-        .fetch_one(&pool)
-        .await
-        .map_err(|_denied| {
-            Error::Setup(
-                "store: the schema's version cannot be read; run `careloop migrate`".into(),
-            )
-        })?;
-    if done < wanted {
-        return Err(Error::Setup(format!(
-            "store: expected schema version {wanted}, found {done}; run `careloop migrate`"
-        )));
-    }
+    let wanted = sqlx::migrate!("migrations/postgres").iter().count();
+    check_version(wanted, sqlx::query_as(VERSION).fetch_one(&pool).await.ok())?;
     Ok(pool)
+}
+
+const VERSION: &str = "SELECT count(*) FROM _sqlx_migrations WHERE success";
+
+/// A schema of another version is neither read nor written.
+fn check_version(wanted: usize, found: Option<(i64,)>) -> Result<(), Error> {
+    let found = found.map_or(0, |(found,)| found);
+    if i64::try_from(wanted).is_ok_and(|wanted| wanted == found) {
+        return Ok(());
+    }
+    Err(Error::Setup(format!(
+        "store: expected schema version {wanted}, found {found}; upgrade it with `careloop migrate` (PostgreSQL) or by starting `careloop serve` (SQLite), or use the careloop it belongs to"
+    )))
 }
 
 fn migration(error: sqlx::migrate::MigrateError) -> Error {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::dialect::{row, rows};
+use super::dialect::{row, rows, run};
 use super::record::at;
 use super::{AuditEntry, Error, Record, Store, TenantId, Tx};
 use crate::phi::Phi;
@@ -220,7 +220,7 @@ impl Store {
     ) -> Result<(), Error> {
         let mut tx = self.write(tenant).await?;
         if included {
-            super::dialect::run!(
+            run!(
                 tx,
                 "INSERT INTO pilot_person (tenant, person, since_at, operator) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, person) DO NOTHING",
                 person,
@@ -228,7 +228,7 @@ impl Store {
                 entry.actor.as_str()
             )?;
         } else {
-            super::dialect::run!(
+            run!(
                 tx,
                 "DELETE FROM pilot_person WHERE tenant = $1 AND person = $2",
                 person
@@ -254,6 +254,40 @@ impl Store {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
+    /// Sets when the calendar looks at a person next.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn set_next_check(
+        &self,
+        tenant: TenantId,
+        person: Uuid,
+        at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let mut tx = self.write(tenant).await?;
+        run!(
+            tx,
+            "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2",
+            person,
+            at.map(Timestamp::as_microsecond)
+        )?;
+        tx.commit().await
+    }
+
+    /// Has the calendar look at everybody with an observed task: the mode may be another one now.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn look_at_observed(&self, tenant: TenantId, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.write(tenant).await?;
+        run!(
+            tx,
+            "UPDATE person SET next_check_at = $2 WHERE tenant = $1 AND id IN (SELECT person FROM task WHERE tenant = $1 AND state = 'observed')",
+            now.as_microsecond()
+        )?;
+        tx.commit().await
+    }
+
     /// People whose calendar says that they are to be looked at, at most `limit`.
     ///
     /// # Errors
@@ -274,7 +308,6 @@ impl Store {
         )?;
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
-
 }
 
 impl Tx {
@@ -290,6 +323,8 @@ impl Tx {
              AND NOT EXISTS (SELECT 1 FROM pilot_person WHERE pilot_person.tenant = $1 AND pilot_person.person = task.person)",
             since.as_microsecond()
         )?;
-        Ok(found.and_then(|(count,)| u32::try_from(count).ok()).unwrap_or(0))
+        Ok(found
+            .and_then(|(count,)| u32::try_from(count).ok())
+            .unwrap_or(0))
     }
 }

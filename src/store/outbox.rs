@@ -1,14 +1,14 @@
-//! The outbox as rows: claimed, published, confirmed; and the answers of the CRM.
+//! The outbox as rows: claimed, decided about, published, confirmed.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::dialect::{row, rows, run};
 use super::effects::{DecisionRow, TaskRow, Withdrawal};
 use super::record::{Record, at};
-use super::{Error, Store, TenantId, Tx};
+use super::{Error, Tx};
 use crate::care::TaskState;
+use crate::consent::Channel;
 
 /// What kind of envelope it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,23 +84,6 @@ impl PublishOutcome {
             Self::NotSent => "not-sent",
         }
     }
-}
-
-/// How many envelopes are in which state.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct OutboxCounts {
-    /// Due or to become due.
-    pub waiting: i64,
-    /// Under way.
-    pub publishing: i64,
-    /// Confirmed.
-    pub sent: i64,
-    /// Ended before they left.
-    pub withdrawn: i64,
-    /// Too late to be sent.
-    pub dropped: i64,
-    /// Of the waiting: no queue wants them.
-    pub unroutable: i64,
 }
 
 impl Tx {
@@ -240,12 +223,51 @@ impl Tx {
         self.put_task(member, task).await
     }
 
-    /// Records a decision.
+    /// Records a decision at publishing, or renews the last one where nothing but the time differs:
+    /// a broker that is away for a week must not fill the table. Gives its id.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn store_decision(&mut self, decision: &DecisionRow) -> Result<(), Error> {
-        self.put_decision(decision).await
+    pub async fn store_decision_once(&mut self, decision: &DecisionRow) -> Result<Uuid, Error> {
+        let answer = &decision.decision;
+        let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+        let renewed = row!(
+            self,
+            (Uuid,),
+            "UPDATE consent_decision SET at = $5, next_allowed_at = $6, valid_until = $7 WHERE tenant = $1 AND id = (\
+             SELECT id FROM consent_decision WHERE tenant = $1 AND task = $2 AND stage = 'published' ORDER BY at DESC, id DESC LIMIT 1) \
+             AND result = $3 AND reason_codes = $4 RETURNING id",
+            decision.task,
+            answer.result.name(),
+            answer.reason_codes().join(" "),
+            decision.at.as_microsecond(),
+            micros(answer.next_allowed_at),
+            micros(answer.valid_until)
+        )?;
+        if let Some((id,)) = renewed {
+            return Ok(id);
+        }
+        self.put_decision(decision).await?;
+        Ok(decision.id)
+    }
+
+    /// Keeps to which contact point an envelope goes, as decided at publishing.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn set_contact(
+        &mut self,
+        id: Uuid,
+        (contact_point, channel): (Option<Uuid>, Option<Channel>),
+    ) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE outbox SET contact_point = $3, channel = $4 WHERE tenant = $1 AND id = $2",
+            id,
+            contact_point,
+            channel.map(Channel::name)
+        )?;
+        Ok(())
     }
 
     /// Writes what became of a publish, where the claim still stands. A confirmed task becomes
@@ -286,50 +308,6 @@ impl Tx {
             )?;
         }
         Ok(touched == 1)
-    }
-}
-
-impl Store {
-    /// Puts envelopes back whose publisher did not come back in time: they may have arrived.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn reclaim_envelopes(&self, tenant: TenantId, now: Timestamp) -> Result<u64, Error> {
-        let mut tx = self.write(tenant).await?;
-        let touched = run!(
-            tx,
-            "UPDATE outbox SET state = 'waiting', last_outcome = 'unknown', claim_token = NULL, claim_deadline = NULL WHERE tenant = $1 AND state = 'publishing' AND claim_deadline < $2",
-            now.as_microsecond()
-        )?;
-        tx.commit().await?;
-        Ok(touched)
-    }
-
-    /// How many envelopes are in which state.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn outbox_counts(&self, tenant: TenantId) -> Result<OutboxCounts, Error> {
-        let mut tx = self.read(tenant).await?;
-        let found = rows!(
-            tx,
-            (String, i64, i64),
-            "SELECT state, count(*), sum(CASE WHEN last_outcome = 'unroutable' THEN 1 ELSE 0 END) FROM outbox WHERE tenant = $1 GROUP BY state"
-        )?;
-        let mut counts = OutboxCounts::default();
-        for (state, count, unroutable) in found {
-            match state.as_str() {
-                "waiting" => {
-                    counts.waiting = count;
-                    counts.unroutable = unroutable;
-                }
-                "publishing" => counts.publishing = count,
-                "sent" => counts.sent = count,
-                "withdrawn" => counts.withdrawn = count,
-                _ => counts.dropped += count,
-            }
-        }
-        Ok(counts)
     }
 }
 

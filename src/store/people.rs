@@ -91,7 +91,12 @@ impl Tx {
                 let place = self.place("person_identifier", &index);
                 let cell = effects.member(*person)?.seal(&place, identifier)?;
                 let person = *person;
-                learned.push(Learned { index, person, cell, source });
+                learned.push(Learned {
+                    index,
+                    person,
+                    cell,
+                    source,
+                });
             }
         }
         learned.sort_by(|a, b| a.index.cmp(&b.index));
@@ -125,9 +130,7 @@ impl Tx {
         let Some((owner,)) = owner else {
             return Err(Error::Conflict);
         };
-        if owner == one.person
-            || self.survivor(owner).await? == self.survivor(one.person).await?
-        {
+        if owner == one.person || self.survivor(owner).await? == self.survivor(one.person).await? {
             Ok(())
         } else {
             Err(Error::Conflict)
@@ -148,7 +151,12 @@ impl Tx {
                 let member = effects.member(assertion.person)?;
                 let cell = member.seal(&self.place("assertion", &row), &cell)?;
                 let bundle = effects.bundle.as_str();
-                sealed.push(Sealed { assertion, index, bundle, cell });
+                sealed.push(Sealed {
+                    assertion,
+                    index,
+                    bundle,
+                    cell,
+                });
             }
         }
         many!(
@@ -173,7 +181,9 @@ impl Tx {
         for effects in all {
             for contact in &effects.contacts {
                 let place = self.place("contact_point", contact.id.as_bytes());
-                let cell = effects.member(contact.person)?.seal(&place, &contact.contact)?;
+                let cell = effects
+                    .member(contact.person)?
+                    .seal(&place, &contact.contact)?;
                 sealed.push((contact, cell));
             }
         }

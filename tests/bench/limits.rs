@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
@@ -115,14 +115,6 @@ pub(crate) async fn rabbit(address: &str, window: usize, count: usize) -> anyhow
     let began = Instant::now();
     let mut under_way = std::collections::VecDeque::new();
     for _ in 0..count {
-        if under_way.len() == window {
-            let oldest: lapin::publisher_confirm::PublisherConfirm =
-                under_way.pop_front().context("a window of at least one")?;
-            ensure!(
-                oldest.await? == Confirmation::Ack(None),
-                "a publish was not confirmed"
-            );
-        }
         let options = BasicPublishOptions {
             mandatory: true,
             ..BasicPublishOptions::default()
@@ -132,6 +124,14 @@ pub(crate) async fn rabbit(address: &str, window: usize, count: usize) -> anyhow
             .basic_publish("".into(), "limit".into(), options, &body, properties)
             .await?;
         under_way.push_back(confirm);
+        if under_way.len() >= window
+            && let Some(oldest) = under_way.pop_front()
+        {
+            ensure!(
+                oldest.await? == Confirmation::Ack(None),
+                "a publish was not confirmed"
+            );
+        }
     }
     for confirm in under_way {
         ensure!(

@@ -234,7 +234,7 @@ on_each_store! {
             ..Effects::default()
         };
         let mut tx = hub.store().write(hub.tenant).await.unwrap();
-        assert!(matches!(tx.apply(&older, now).await, Err(Error::Conflict)));
+        assert!(matches!(tx.apply(&[&older], now).await, Err(Error::Conflict)));
         drop(tx);
         hub.daemon.stop().await;
     }

@@ -225,7 +225,9 @@ async fn check_messages(hub: &Served, behind: &Behind, history: &History) {
     assert_eq!((number("waiting"), number("received")), (0, ended), "{counts}");
     assert_eq!(ended, i64::try_from(stored.len()).unwrap());
     let stuck = behind.pairs("SELECT code, place FROM message WHERE state <> 'processed'").await;
-    assert_eq!(stuck, [], "every message can be understood");
+    let log = hub.logged();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(stuck, [], "every message can be understood; {}", told.join("\n"));
     println!("{counts}");
 }
 

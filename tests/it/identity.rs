@@ -67,8 +67,9 @@ on_each_store! {
     async fn a_replay_of_one_or_of_all_with_a_code_takes_the_mended_mapping(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let visit = |id, number, filler: &str| {
-            let schedule = format!("SCH||{filler}|||||||30|min|^^30^202601050900|||||||||||||||HERE");
-            Said::of("SIU^S12", id, number).with(schedule.replace("|||||||||||||||HERE", "||||||||||||||HERE"))
+            let status = format!("{}HERE", "|".repeat(14));
+            let schedule = format!("SCH||{filler}|||||||30|min|^^30^202601050900{status}");
+            Said::of("SIU^S12", id, number).with(schedule)
         };
         hub.hear(&[visit("V-1", "TEST-1", "F-1"), visit("V-2", "TEST-2", "F-2")]).await;
         for id in ["V-1", "V-2"] {

@@ -10,11 +10,9 @@ use serde_json::Value;
 use super::report::Person;
 use super::words;
 use crate::cli::output;
-use crate::outbox::envelope::{from_ulid, ulid};
-use crate::store::TaskListing;
 
 /// Prints what the CRM would have got, in the order in which it left.
-pub(super) fn print(spool: &Path, people: &[Person], tasks: &[TaskListing]) -> anyhow::Result<()> {
+pub(super) fn print(spool: &Path, people: &[Person]) -> anyhow::Result<()> {
     output::line(
         "\n4. Which tasks left\n   \
          A task holds ids, a channel and hours. The name stands in this table only.\n",
@@ -26,7 +24,7 @@ pub(super) fn print(spool: &Path, people: &[Person], tasks: &[TaskListing]) -> a
     };
     let mut lines = Vec::new();
     for line in text.lines() {
-        lines.push(row(&serde_json::from_str(line)?, people, tasks));
+        lines.push(row(&serde_json::from_str(line)?, people));
     }
     output::page(
         &["person", "task", "allowed hours", "goes to", "reasons"],
@@ -35,21 +33,19 @@ pub(super) fn print(spool: &Path, people: &[Person], tasks: &[TaskListing]) -> a
     Ok(())
 }
 
-fn row(envelope: &Value, people: &[Person], tasks: &[TaskListing]) -> Vec<String> {
+fn row(envelope: &Value, people: &[Person]) -> Vec<String> {
     let text = |place: &str| envelope.pointer(place).and_then(Value::as_str);
     let shown = |place: &str| text(place).unwrap_or_default().to_owned();
-    let whose = text("/data/for").and_then(|whose| whose.split('/').nth(1));
-    let person = people
-        .iter()
-        .find(|person| person.members().any(|id| whose == Some(ulid(id).as_str())));
-    let name = person.map_or("?", |person| person.name.as_str()).to_owned();
-    let task = text("/data/task/id")
-        .and_then(from_ulid)
-        .map(|id| id.to_string());
-    let goes_to = tasks
-        .iter()
-        .find(|listed| task.as_deref() == Some(listed.id.as_str()))
-        .map(|listed| listed.routing_key.clone());
+    let found = text("/data/dedupe/key").and_then(|key| {
+        let mut all = people
+            .iter()
+            .flat_map(|one| one.tasks().iter().map(move |task| (one, task)));
+        all.find(|(_, task)| key == hexadecimal(&task.key))
+    });
+    let name = found
+        .map_or("?", |(person, _)| person.name.as_str())
+        .to_owned();
+    let goes_to = found.map(|(_, task)| task.routing_key.clone());
     let code = shown("/data/task/code");
     let (task, reasons) = match text("/data/task/statusReason") {
         Some(reason) => (format!("{code}\nis taken back"), reason.to_owned()),
@@ -65,6 +61,10 @@ fn row(envelope: &Value, people: &[Person], tasks: &[TaskListing]) -> Vec<String
         .and_then(|((from, to), zone)| words::window(from, to, zone))
         .unwrap_or_default();
     vec![name, task, hours, goes_to.unwrap_or_default(), reasons]
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn reasons(envelope: &Value) -> String {

@@ -31,10 +31,9 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// The ids of all records that were merged into this one, its own first.
-    pub(super) fn members(&self) -> impl Iterator<Item = Uuid> + '_ {
-        let members = &self.document.record.open().members;
-        members.iter().map(|member| member.person)
+    /// Every task that was made for the person.
+    pub(super) fn tasks(&self) -> &[TaskRow] {
+        &self.document.record.open().tasks
     }
 }
 
@@ -58,7 +57,7 @@ pub(super) async fn print(
     findings(&people)?;
     let store = &stage.daemon.store;
     let tasks = store.task_list(stage.tenant, None, None, ALL).await?;
-    departures::print(&stage.folder.spool(), &people, &tasks)?;
+    departures::print(&stage.folder.spool(), &people)?;
     stayed(&people, &tasks, &tenant.zone)?;
     accounts(stage).await?;
     further(stage, &rows, &people)
@@ -264,7 +263,7 @@ fn stayed(people: &[Person], listed: &[TaskListing], zone: &TimeZone) -> anyhow:
     output::line("\n5. Which tasks stayed here, and why\n")?;
     let mut lines = Vec::new();
     for person in people {
-        for task in &person.document.record.open().tasks {
+        for task in person.tasks() {
             let id = task.id.to_string();
             let Some(listing) = by_id.get(id.as_str()) else {
                 continue;
@@ -297,7 +296,7 @@ fn staying(task: &TaskRow, listing: &TaskListing) -> Option<(&'static str, Strin
         TaskState::Observed => Some((
             "only observed",
             format!(
-                "Only tests spoke of this person, or the rule, place or source only observes. If not: {why}"
+                "Only tests spoke of this person, or the rule, place or source only observes. Without that: {why}"
             ),
         )),
         TaskState::Cancelled if task.released_at.is_none() => {

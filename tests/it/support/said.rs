@@ -92,8 +92,8 @@ impl Hub {
 
     /// The stored message with this control id.
     pub(crate) async fn message(&self, control_id: &str) -> MessageRow {
-        let all = self.store().messages(self.tenant, &MessageSelection::default(), 1_000);
-        let mut found = all.await.unwrap();
+        let all = MessageSelection::default();
+        let mut found = self.store().messages(self.tenant, &all, 1_000).await.unwrap();
         found.retain(|row| row.control_id == control_id);
         assert_eq!(found.len(), 1, "{control_id} is stored once");
         found.remove(0)
