@@ -30,6 +30,7 @@ pub mod vault;
 pub mod store;
 pub mod telemetry;
 pub mod retry;
+pub mod guard;
 // One tenant, compiled; and the one question that two stations ask.
 pub mod site;
 pub mod outreach;

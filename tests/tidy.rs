@@ -36,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("vault", &[]),
     ("retry", &[]),
+    ("guard", &[]),
     ("telemetry", &["config"]),
     (
         "store",
@@ -56,14 +57,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "care", "clock", "config", "consent", "crm", "failure", "hl7", "mapping", "message",
-            "outreach", "site", "store",
+            "care", "clock", "config", "consent", "crm", "guard", "failure", "hl7", "mapping",
+            "message", "outreach", "site", "store",
         ],
     ),
     (
         "outbox",
         &[
-            "care", "clock", "config", "consent", "crm", "outreach", "retry", "site", "store",
+            "care", "clock", "config", "consent", "crm", "guard", "outreach", "retry", "site",
+            "store",
         ],
     ),
     // Doors and assembly.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -11,13 +12,20 @@ use super::rabbit::TaskEvents;
 use crate::care;
 use crate::clock;
 use crate::consent::Channel;
-use crate::store::{AuditEntry, NewOptOut, Store, TaskEventEffect, TenantId};
+use crate::store::{AuditEntry, NewOptOut, Store, TaskEventEffect, TenantId, Tx};
 
 /// Takes task events into the store.
 #[derive(Clone)]
 pub struct Answers {
     store: Store,
     tenant: TenantId,
+}
+
+/// How far an event came.
+enum Applied {
+    Stored,
+    Stopping,
+    Never,
 }
 
 impl Answers {
@@ -39,17 +47,33 @@ impl Answers {
                     tracing::warn!(%error, "a task event cannot be read and goes to the dead letters");
                     received.reject().await
                 }
-                Ok(event) => match self.apply(&event).await {
-                    Ok(_effect) => received.ack().await,
-                    Err(error) => {
-                        tracing::warn!(%error, "a task event waits");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                        received.give_back().await
-                    }
+                Ok(event) => match self.apply_in_time(&event, &stop).await {
+                    Applied::Stored => received.ack().await,
+                    Applied::Stopping => received.give_back().await,
+                    Applied::Never => received.reject().await,
                 },
             };
             if let Err(error) = answered {
                 tracing::debug!(%error, "the event comes again and is dropped as a repeat");
+            }
+        }
+    }
+
+    /// Applies an event as often as the store needs. Trouble that repeating does not heal sends the
+    /// event to the dead letters: those behind it, opt-outs among them, must not wait for it.
+    async fn apply_in_time(&self, event: &TaskEvent, stop: &CancellationToken) -> Applied {
+        loop {
+            match self.apply(event).await {
+                Ok(_effect) => return Applied::Stored,
+                Err(Error::Store(error)) if !error.is_temporary() => {
+                    tracing::error!(%error, "a task event cannot be stored and goes to the dead letters");
+                    return Applied::Never;
+                }
+                Err(error) => tracing::warn!(%error, "a task event waits"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Applied::Stopping,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
     }
@@ -113,6 +137,7 @@ impl Answers {
         Ok(TaskEventEffect::UnknownTask)
     }
 
+    /// Commits the effect of an event; a gate is closed before and opened with it, or without it.
     async fn commit(
         &self,
         event: &TaskEvent,
@@ -133,56 +158,59 @@ impl Answers {
         for person in changed {
             tx.lock_person(person).await?;
         }
-        let happened = match event.kind {
-            TaskEventKind::Completed => care::TaskEvent::CompletedByCrm,
-            TaskEventKind::OptedOut { .. } => care::TaskEvent::OptedOut,
-        };
-        let state = tx
-            .task_state(event.task)
-            .await?
-            .and_then(|(_, state)| state.after(happened));
-        let fresh = tx
-            .record_task_event(
-                (&event.id, event.task, name(event.kind)),
-                state.is_some(),
-                (event.at, now),
-            )
-            .await?;
-        if fresh {
-            if let Some(state) = state {
-                tx.set_task_state(event.task, state, now).await?;
-            }
+        let effect = write(&mut tx, event, now).await?;
+        if effect != TaskEventEffect::Repeated {
             if let Some(opt_out) = &opt_out {
                 tx.record_opt_out(person, opt_out).await?;
             }
             for person in people {
                 tx.ask_again(*person, now).await?;
             }
-            tx.audit(&AuditEntry {
-                at: now,
-                actor: "crm".to_owned(),
-                action: if opt_out.is_some() {
-                    "person.opt-out"
-                } else {
-                    "task.complete"
-                },
-                outcome: "done",
-                purpose: None,
-                entity: ("task", Some(event.task)),
-                message: None,
-                detail: None,
-            })
-            .await?;
+            tx.audit(&entry(event, now)).await?;
         }
         for gate in gates {
             tx.open_gate(gate).await?;
         }
         tx.commit().await?;
-        Ok(match (fresh, state) {
-            (false, _) => TaskEventEffect::Repeated,
-            (true, Some(_)) => TaskEventEffect::Applied,
-            (true, None) => TaskEventEffect::Recorded,
-        })
+        Ok(effect)
+    }
+}
+
+/// Records an event once, with what it does to its task.
+async fn write(tx: &mut Tx, event: &TaskEvent, now: Timestamp) -> Result<TaskEventEffect, Error> {
+    let happened = match event.kind {
+        TaskEventKind::Completed => care::TaskEvent::CompletedByCrm,
+        TaskEventKind::OptedOut { .. } => care::TaskEvent::OptedOut,
+    };
+    let task = tx.task_state(event.task).await?;
+    let state = task.and_then(|(_, state)| state.after(happened));
+    let row = (event.id.as_str(), event.task, name(event.kind));
+    if !tx
+        .record_task_event(row, state.is_some(), (event.at, now))
+        .await?
+    {
+        return Ok(TaskEventEffect::Repeated);
+    }
+    let Some(state) = state else {
+        return Ok(TaskEventEffect::Recorded);
+    };
+    tx.set_task_state(event.task, state, now).await?;
+    Ok(TaskEventEffect::Applied)
+}
+
+fn entry(event: &TaskEvent, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: "crm".to_owned(),
+        action: match event.kind {
+            TaskEventKind::Completed => "task.complete",
+            TaskEventKind::OptedOut { .. } => "person.opt-out",
+        },
+        outcome: "done",
+        purpose: None,
+        entity: ("task", Some(event.task)),
+        message: None,
+        detail: None,
     }
 }
 

@@ -28,7 +28,8 @@ const UNTIL_COMMITTED: SignedDuration = SignedDuration::from_millis(250);
 struct End {
     state: &'static str,
     reason: &'static str,
-    event: TaskEvent,
+    /// `None` where the task has its state already.
+    event: Option<TaskEvent>,
 }
 
 impl Relay {
@@ -61,13 +62,9 @@ impl Relay {
             now,
         };
         if envelope.kind == EnvelopeKind::Cancelled {
+            let built = setting.cancellation(envelope, task);
             return self
-                .sealed(
-                    (tx, now),
-                    envelope,
-                    (record, task),
-                    setting.cancellation(envelope, task),
-                )
+                .sealed((tx, now), envelope, (record, task), built)
                 .await;
         }
         if record.holds.contains(&Hold::ChangePending) {
@@ -75,40 +72,39 @@ impl Relay {
             tx.postpone(envelope.id, now + UNTIL_COMMITTED).await?;
             return Ok(None);
         }
+        match self.over(envelope, (record, task), now) {
+            Some(end) => {
+                self.end((tx, now), envelope, (record, task), end).await?;
+                Ok(None)
+            }
+            None => self.ask(tx, envelope, (record, task), &setting).await,
+        }
+    }
+
+    /// Why an envelope is over before consent is asked.
+    fn over(
+        &self,
+        envelope: &ClaimedEnvelope,
+        (record, task): (&Record, &TaskRow),
+        now: Timestamp,
+    ) -> Option<End> {
+        let end = |state, reason, event| {
+            Some(End {
+                state,
+                reason,
+                event,
+            })
+        };
         if envelope.expires_at <= now {
-            self.end(
-                (tx, now),
-                envelope,
-                (record, task),
-                End {
-                    state: "dropped",
-                    reason: "expired",
-                    event: TaskEvent::Expired,
-                },
-            )
-            .await?;
-            return Ok(None);
+            return end("dropped", "expired", Some(TaskEvent::Expired));
         }
         if task.state != TaskState::Queued {
-            tx.end_envelope(envelope.id, "withdrawn", "superseded")
-                .await?;
-            return Ok(None);
+            return end("withdrawn", "superseded", None);
         }
         if self.mode(record, task) == Mode::Observe {
-            self.end(
-                (tx, now),
-                envelope,
-                (record, task),
-                End {
-                    state: "withdrawn",
-                    reason: "manual",
-                    event: TaskEvent::Muted,
-                },
-            )
-            .await?;
-            return Ok(None);
+            return end("withdrawn", "manual", Some(TaskEvent::Muted));
         }
-        self.ask(tx, envelope, (record, task), &setting).await
+        None
     }
 
     /// Asks consent as of now, and records the answer.
@@ -154,7 +150,7 @@ impl Relay {
             }
             Outcome::Deny | Outcome::HumanReview => {
                 next.ask_at = decision.look_again_at;
-                let event = TaskEvent::Denied;
+                let event = Some(TaskEvent::Denied);
                 let end = End {
                     state: "withdrawn",
                     reason: "consent-revoked",
@@ -205,7 +201,8 @@ impl Relay {
             event,
         } = end;
         let mut next = task.clone();
-        next.state = task.state.after(event).unwrap_or(task.state);
+        let state_after = event.and_then(|event| task.state.after(event));
+        next.state = state_after.unwrap_or(task.state);
         next.changed_at = now;
         tx.store_task(record, &next).await?;
         if envelope.in_doubt {
@@ -245,7 +242,7 @@ impl Relay {
             Ok(outgoing) => Ok(Some(outgoing)),
             Err(error) => {
                 tracing::error!(envelope = %envelope.id, %error, "a task cannot be written as a message");
-                let event = TaskEvent::Denied;
+                let event = Some(TaskEvent::Denied);
                 let end = End {
                     state: "dropped",
                     reason: "content-error",

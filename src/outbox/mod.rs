@@ -25,4 +25,7 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+    /// careloop itself failed.
+    #[error(transparent)]
+    Panicked(#[from] crate::guard::Panicked),
 }

@@ -16,6 +16,7 @@ use super::Error;
 use super::publisher::{Outgoing, Published, Publisher, PublisherState};
 use crate::clock;
 use crate::config::{Pace, TASKS_DESTINATION};
+use crate::guard::guarded;
 use crate::site::Site;
 use crate::store::{AuditEntry, PublishOutcome, Store};
 
@@ -71,7 +72,7 @@ impl Relay {
         let mut states = self.publisher.watch();
         while !stop.is_cancelled() {
             let wake = queued.notified();
-            let pause = match self.run_once().await {
+            let pause = match guarded(self.run_once()).await {
                 Ok(Step::Worked) => continue,
                 Ok(Step::Idle) => self.pace.idle,
                 Err(error) => {

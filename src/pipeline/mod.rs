@@ -22,4 +22,7 @@ pub enum Error {
     /// The store failed; the messages are untouched and are tried again.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+    /// careloop itself failed.
+    #[error(transparent)]
+    Panicked(#[from] crate::guard::Panicked),
 }

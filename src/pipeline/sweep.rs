@@ -11,6 +11,7 @@ use super::plan::{Cause, Desk};
 use super::process::{Pipeline, Step, pilot_left};
 use crate::clock;
 use crate::config::Pace;
+use crate::guard::guarded;
 use crate::store;
 
 /// People looked at in one step.
@@ -41,7 +42,7 @@ impl Sweep {
     /// Works until told to stop.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let pause = match self.run_once().await {
+            let pause = match guarded(self.run_once()).await {
                 Ok(Step::Worked) => continue,
                 Ok(Step::Idle) => self.pace.sweep,
                 Err(error) => {

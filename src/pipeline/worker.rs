@@ -12,6 +12,7 @@ use super::Error;
 use super::process::{Pipeline, Step};
 use crate::clock;
 use crate::config::Pace;
+use crate::guard::guarded;
 use crate::store::{self, Claimed, Lease};
 
 /// One source's worker.
@@ -42,7 +43,7 @@ impl Worker {
     pub async fn run(self, arrived: Arc<Notify>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let wake = arrived.notified();
-            let pause = match self.run_once().await {
+            let pause = match guarded(self.run_once()).await {
                 Ok(Step::Worked) => continue,
                 Ok(Step::Idle) => self.pace.idle,
                 Err(error) => {

@@ -27,6 +27,8 @@ const PEOPLE: usize = 120;
 /// How many of them run at once.
 const AT_ONCE: usize = 4;
 
+const OPERATOR: [&str; 2] = ["--operator", "Test Operator"];
+
 fn number(index: usize) -> String {
     format!("TEST-{index}")
 }
@@ -127,13 +129,15 @@ async fn race(hub: &Hub, people: &[(Uuid, Uuid)], channel: &Channel) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some((person, entry)) = people.get(index) else { return };
             let entry = entry.to_string();
+            // No synchronisation: it spreads the moments at which the two meet.
+            let after = |spread: u64| Duration::from_millis((index as u64 * spread) % 120);
             let withdrawal = async {
+                tokio::time::sleep(after(53)).await;
                 hub.run(&["consent", "revoke", &entry, "--operator", "Test Operator"]).await;
                 mark(channel, *person).await;
             };
             let task = async {
-                // No synchronisation: it spreads the moments at which the two meet.
-                tokio::time::sleep(Duration::from_millis((index as u64 * 37) % 100)).await;
+                tokio::time::sleep(after(37)).await;
                 peer.send_bytes(diagnosed(&number(index), &phone(index)).as_bytes()).await;
             };
             tokio::join!(withdrawal, task);
@@ -183,29 +187,32 @@ on_each_store! {
         let hub = Hub::start(database, setup).await;
         let behind = Behind::open(&hub.database).await;
         let mut peer = hub.peer("adt").await;
-        peer.send_bytes(registered("TEST-1", "(518)555-0101").as_bytes()).await;
-        hub.processed().await;
-        let person = hub.person("TEST-1").await;
-        let id = person.to_string();
-        let permit = ["--decision", "permit", "--method", "verbal", "--source", "FORM-1"];
-        let operator = ["--operator", "Test Operator"];
-        hub.run(&[&["consent", "record", &id][..], &permit[..], &operator[..]].concat()).await;
-        let entry = behind.texts(&format!("SELECT {} FROM consent_entry", behind.hex("id"))).await;
+        let mut people = Vec::new();
+        for number in ["TEST-1", "TEST-2"] {
+            peer.send_bytes(registered(number, "(518)555-0101").as_bytes()).await;
+            hub.processed().await;
+            let person = hub.person(number).await;
+            let id = person.to_string();
+            let permit = ["--decision", "permit", "--method", "verbal", "--source", "FORM-1"];
+            hub.run(&[&["consent", "record", &id][..], &permit[..], &OPERATOR[..]].concat()).await;
+            people.push(person);
+        }
+        let person = people[1];
+        let of_the_second = format!("SELECT {} FROM consent_entry ORDER BY id DESC", behind.hex("id"));
+        let entry = behind.texts(&of_the_second).await;
+        peer.send_bytes(diagnosed("TEST-1", "(518)555-0101").as_bytes()).await;
+        hub.until_task_is(people[0], "requested").await; // the broker is reached
         let (_connection, channel) = broker.channel().await;
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        until("the broker is reached", || async {
-            let queue = channel.basic_get(QUEUE.into(), BasicGetOptions::default()).await;
-            queue.is_ok().then_some(())
-        })
-        .await;
+        assert_eq!(drain(&channel).await.len(), 1);
 
         broker.freeze(true);
-        peer.send_bytes(diagnosed("TEST-1", "(518)555-0101").as_bytes()).await;
+        peer.send_bytes(diagnosed("TEST-2", "(518)555-0101").as_bytes()).await;
         until("the publish is under way", || async {
             (hub.outbox().await.publishing == 1).then_some(())
         })
         .await;
-        let revoke = [&["consent", "revoke", &entry[0]][..], &operator[..]].concat();
+        let revoke = [&["consent", "revoke", &entry[0]][..], &OPERATOR[..]].concat();
         let mut withdrawal = hub.process(&revoke).spawn().unwrap();
         until("the withdrawal has put up its hold", || async {
             let holds = behind.number("SELECT count(*) FROM outreach_hold").await;

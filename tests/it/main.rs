@@ -12,6 +12,7 @@
 
 mod support;
 
+mod canary;
 mod consent_gate;
 mod consent_race;
 mod corpus;
@@ -19,6 +20,7 @@ mod crash;
 mod demo;
 mod fields;
 mod identity;
+mod intake;
 mod intake_sqlite;
 mod loops;
 mod oracle;

@@ -121,8 +121,7 @@ on_each_store! {
         hub.until_task_is(sharing, "cancelled").await;
         hub.peer("adt").await.send_bytes(diagnosed("TEST-4", shared).as_bytes()).await;
         hub.processed().await;
-        let later = hub.task_of(hub.person("TEST-4").await).await;
-        assert_eq!(later.state, "withheld");
+        let later = hub.until_task_is(hub.person("TEST-4").await, "withheld").await;
         assert!(later.reason_codes.contains(&"D17_OPTED_OUT".to_owned()), "{later:?}");
         hub.settled().await;
         assert_eq!(hub.task_of(apart).await.state, "requested");

@@ -32,6 +32,14 @@ impl Behind {
         }
     }
 
+    /// A column as text; SQLite's blobs have none.
+    pub(crate) fn text(&self, column: &str) -> String {
+        match self {
+            Self::Sqlite(_) => format!("CASE typeof({column}) WHEN 'blob' THEN '' ELSE CAST({column} AS TEXT) END"),
+            Self::Postgres(_) => format!("CAST({column} AS TEXT)"),
+        }
+    }
+
     /// One column of texts.
     pub(crate) async fn texts(&self, statement: &str) -> Vec<String> {
         let statement = AssertSqlSafe(statement.to_owned());

@@ -54,7 +54,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    fn text(&self, database: &Database) -> String {
+    pub(crate) fn text(&self, database: &Database) -> String {
         let url = &database.url;
         let hours = match self.quiet_hours {
             true => String::new(),
