@@ -8,15 +8,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Error;
+use super::batch::{Batch, Planned, Read, event_time, read, shallow};
 use super::gate::Gates;
+use super::pilot::{check_cap, pilot_left};
 use super::plan::{Cause, Desk};
-use super::subject::{self, Subject};
-use super::translate::{Translated, translate};
+use super::subject;
 use crate::clock;
 use crate::failure::Code;
 use crate::message::Outcome;
@@ -32,13 +33,8 @@ pub enum Step {
     Idle,
 }
 
-/// How often a claim may end without an outcome before a person must look.
-const ATTEMPTS: i64 = 3;
 /// How often a plan is made anew because somebody else changed the person.
 const REPLANS: usize = 5;
-
-/// How far a sender's clock may be ahead of ours.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 
 /// The stations between inbox and outbox, for one tenant.
 #[derive(Clone)]
@@ -49,19 +45,6 @@ pub struct Pipeline {
     pub site: Arc<Site>,
     /// Told of each committed envelope, so that publishing need not wait for its next look.
     pub queued: Arc<Notify>,
-}
-
-/// A message with what it says, before the people are looked up.
-struct Read {
-    claimed: Claimed,
-    content: Result<Vec<Subject>, Outcome>,
-}
-
-/// A message with everything it implies.
-struct Planned {
-    effects: Vec<Effects>,
-    outcome: Outcome,
-    gated: Vec<Uuid>,
 }
 
 impl Pipeline {
@@ -132,7 +115,7 @@ impl Pipeline {
                 .await?;
         }
         if piloted > 0 {
-            self.check_cap(&mut tx, now).await?;
+            check_cap(&mut tx, &self.site, now).await?;
         }
         if let Some(gates) = gates {
             gates.open(&mut tx).await?;
@@ -144,15 +127,6 @@ impl Pipeline {
             .any(Effects::has_envelopes)
         {
             self.queued.notify_one();
-        }
-        Ok(())
-    }
-
-    /// The day's cap of the pilot holds over all who release: over it, plan again with what is left.
-    pub(super) async fn check_cap(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
-        let released = tx.pilot_released(start_of_day(&self.site, now)).await?;
-        if released > self.site.config.pilot_daily_cap {
-            return Err(store::Error::Conflict);
         }
         Ok(())
     }
@@ -338,136 +312,7 @@ impl Pipeline {
     }
 }
 
-pub(super) async fn pilot_left(store: &Store, site: &Site, now: Timestamp) -> Result<u32, Error> {
-    let cap = site.config.pilot_daily_cap;
-    let anyone = site
-        .config
-        .rule_modes
-        .values()
-        .any(|mode| *mode == crate::config::Mode::Pilot);
-    let piloting = anyone
-        || site
-            .config
-            .sources
-            .iter()
-            .any(|source| source.mode == crate::config::Mode::Pilot)
-        || site
-            .config
-            .locations
-            .iter()
-            .any(|place| place.mode == crate::config::Mode::Pilot);
-    if cap == 0 || !piloting {
-        return Ok(0);
-    }
-    let mut tx = store.read(site.tenant).await?;
-    Ok(cap.saturating_sub(tx.pilot_released(start_of_day(site, now)).await?))
-}
-
-fn start_of_day(site: &Site, now: Timestamp) -> Timestamp {
-    let day = now.to_zoned(site.config.zone.clone()).start_of_day();
-    day.map_or(now, |day| day.timestamp())
-}
-
-impl Planned {
-    const fn ended(outcome: Outcome) -> Self {
-        Self {
-            effects: Vec::new(),
-            outcome,
-            gated: Vec::new(),
-        }
-    }
-}
-
-/// When it happened, by the sender's clock, where that is not in the future: a message of tomorrow
-/// would win over everything that is told until then.
-fn event_time(claimed: &Claimed) -> Timestamp {
-    let latest = claimed.received_at + CLOCKS_DIFFER;
-    claimed
-        .event_time
-        .map_or(claimed.received_at, |at| at.min(latest))
-}
-
 fn not_storable(error: &store::Error) -> Outcome {
     tracing::error!(%error, "a message cannot be stored and is held");
     subject::held(Code::NotStorable, "the store")
-}
-
-/// The claim without the body, for a second try.
-fn shallow(claimed: &Claimed) -> Claimed {
-    Claimed {
-        id: claimed.id,
-        source: claimed.source.clone(),
-        message_type: claimed.message_type.clone(),
-        processing_id: claimed.processing_id.clone(),
-        event_time: claimed.event_time,
-        received_at: claimed.received_at,
-        attempts: claimed.attempts,
-        is_again: claimed.is_again,
-        token: claimed.token,
-        body: Err(Code::BodyUnreadable),
-    }
-}
-
-fn read(feed: &Feed, keys: &store::TenantKeys, claimed: Claimed) -> Read {
-    let content = if claimed.attempts > ATTEMPTS {
-        Err(subject::held(
-            Code::AttemptsExhausted,
-            "three claims ended without an outcome",
-        ))
-    } else {
-        match &claimed.body {
-            Err(code) => Err(subject::held(*code, "the stored body")),
-            Ok(body) => match translate(body.open(), feed, keys) {
-                Translated::Changes(changes) => subject::group(changes, &feed.trust),
-                Translated::Ended(outcome) => Err(outcome),
-            },
-        }
-    };
-    Read { claimed, content }
-}
-
-/// Messages that speak of different people and can be written together.
-#[derive(Default)]
-struct Batch {
-    messages: Vec<(Read, Planned)>,
-    /// What its messages are planned on. It ends with the batch; versions tell what it missed.
-    view: Option<Tx>,
-    people: HashSet<Uuid>,
-    identifiers: HashSet<String>,
-}
-
-impl Batch {
-    /// Whether a message may speak of somebody whom the batch already changes.
-    fn overlaps(&self, read: &Read) -> bool {
-        values(read).any(|value| self.identifiers.contains(value))
-    }
-
-    /// Whether a plan was made for somebody whom the batch changes.
-    fn changes(&self, planned: &Planned) -> bool {
-        planned
-            .effects
-            .iter()
-            .flat_map(Effects::people)
-            .any(|person| self.people.contains(&person))
-    }
-
-    fn add(&mut self, read: Read, planned: Planned) {
-        self.identifiers
-            .extend(values(&read).map(ToOwned::to_owned));
-        self.people
-            .extend(planned.effects.iter().flat_map(Effects::people));
-        self.messages.push((read, planned));
-    }
-}
-
-fn values(read: &Read) -> impl Iterator<Item = &str> {
-    read.content.iter().flatten().flat_map(|subject| {
-        let retired = subject.merges.iter().flat_map(|merge| &merge.retired);
-        subject
-            .patient
-            .identifiers
-            .iter()
-            .chain(retired)
-            .map(|id| id.value.as_str())
-    })
 }

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Error;
+use super::pilot::{check_cap, pilot_left};
 use super::plan::{Cause, Desk};
-use super::process::{Pipeline, Step, pilot_left};
+use super::process::{Pipeline, Step};
 use crate::clock;
 use crate::config::Pace;
 use crate::guard::guarded;
@@ -144,7 +145,7 @@ impl Sweep {
         tx.lock_in_order(effects.people().collect()).await?;
         tx.apply(&[&effects], now).await?;
         if effects.piloted() > 0 {
-            pipeline.check_cap(&mut tx, now).await?;
+            check_cap(&mut tx, &pipeline.site, now).await?;
         }
         tx.commit().await?;
         if effects.has_envelopes() {

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod cli;
 mod canary;
 mod consent_gate;
 mod consent_race;

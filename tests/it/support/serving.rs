@@ -102,7 +102,8 @@ pub(crate) fn install(database: &Database, setup: &Setup, filter: &str) {
     let text = setup.text(database).replace(r#"filter = "debug""#, &format!("filter = {filter:?}"));
     std::fs::write(folder.join("careloop.toml"), text).unwrap();
     if !folder.join("careloop.key").exists() {
-        let made = bare(database, "", &["keys", "init"]).output().unwrap();
+        let broker = setup.broker.clone().unwrap_or_default();
+        let made = bare(database, &broker, &["keys", "init"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 }
