@@ -54,7 +54,8 @@ pub enum Error {
 const CAPS: &[(&str, Option<Level>)] = &[
     ("sqlx::query", None),
     ("sqlx", Some(Level::WARN)),
-    ("lapin", Some(Level::WARN)),
+    // At WARN it prints the bodies that the broker gives back; the relay says what matters of them.
+    ("lapin", Some(Level::ERROR)),
     ("amq_protocol", Some(Level::WARN)),
     ("async_rs", Some(Level::WARN)),
     ("hyper", Some(Level::INFO)),

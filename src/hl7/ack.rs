@@ -148,7 +148,7 @@ impl<'h> Writer<'h> {
                 bytes.to_vec()
             }
         };
-        let mut fields = vec![b"MSH".to_vec(), or(self.echo(2), b"^~\\&")];
+        let mut fields = vec![b"MSH".to_vec(), or(self.encoding_characters(), b"^~\\&")];
         fields.extend([5, 6, 3, 4].map(|number| self.echo(number).to_vec()));
         fields.push(now.strftime("%Y%m%d%H%M%S%z").to_string().into_bytes());
         fields.push(Vec::new());
@@ -161,6 +161,17 @@ impl<'h> Writer<'h> {
             fields.push(self.echo(18).to_vec());
         }
         self.segment(fields)
+    }
+
+    /// MSH-2 as sent; nothing where it is not what the answer is written with, because the sender's
+    /// could not be used (see [`Header::salvage`]).
+    fn encoding_characters(&self) -> &'h [u8] {
+        let field = [self.delimiters.field];
+        let msh = [b"MSH".as_slice(), &field, self.echo(2), &field].concat();
+        match Delimiters::read(&msh) {
+            Ok(read) if read == self.delimiters => self.echo(2),
+            _ => b"",
+        }
     }
 
     /// `ACK^A08^ACK` from 2.3.1 on, `ACK^A08` in 2.3, `ACK` before and where there is no trigger.
@@ -281,6 +292,22 @@ mod tests {
             reply.contains("||ACK|ID-1|P|2.1\rMSA|AA|T1|a  b?\r"),
             "{reply}"
         );
+    }
+
+    #[test]
+    fn an_answer_to_unusable_delimiters_declares_its_own() {
+        let now: Zoned = "2026-01-02T03:04:05+01:00[+01:00]".parse().unwrap();
+        let msh = "MSH|^\u{fffd}\\&|APP|FAC|HUB|CLINIC|2026||ADT^A08|T1|P|2.5".as_bytes();
+        assert!(Header::read(msh).is_err());
+        let bytes = answer(
+            Header::salvage(msh).as_ref(),
+            AckCode::AA,
+            None,
+            &now,
+            "ID-1",
+        );
+        assert!(bytes.starts_with(b"MSH|^~\\&|HUB|CLINIC|APP|FAC|"));
+        assert!(Header::read(&bytes).is_ok());
     }
 
     #[test]

@@ -72,9 +72,14 @@ pub struct Resolved {
 
 impl Resolved {
     /// RFC 3339 with the offset, such as `2026-01-02T03:04:05+01:00`.
+    ///
+    /// Offsets of local mean time (before about 1900) have seconds, which the form cannot write:
+    /// they are shown in whole minutes, and the local time with them, so that the instant stays.
     #[must_use]
     pub fn to_rfc3339(&self) -> String {
-        self.instant.display_with_offset(self.offset).to_string()
+        let seconds = self.offset.seconds();
+        let whole = Offset::from_seconds(seconds - seconds % 60).unwrap_or(Offset::UTC);
+        self.instant.display_with_offset(whole).to_string()
     }
 }
 
@@ -308,6 +313,17 @@ mod tests {
         assert_eq!(instant("202603080230"), skipped);
         let doubled = ("2026-11-01T01:30:00-04:00".to_owned(), Flag::Overlap);
         assert_eq!(instant("202611010130"), doubled);
+    }
+
+    #[test]
+    fn an_offset_with_seconds_is_shown_without_moving_the_instant() {
+        let zone = TimeZone::get("America/New_York").unwrap(); // 4:56:02 behind before 1883
+        let resolved = Timestamp::parse("18000102030405")
+            .unwrap()
+            .to_instant(&zone)
+            .unwrap();
+        let shown: Instant = resolved.to_rfc3339().parse().unwrap();
+        assert_eq!(shown, resolved.instant);
     }
 
     #[test]

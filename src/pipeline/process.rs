@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -34,7 +35,9 @@ pub enum Step {
 }
 
 /// How often a plan is made anew because somebody else changed the person.
-const REPLANS: usize = 5;
+const REPLANS: u32 = 8;
+/// How much longer each time before the next plan.
+const PATIENCE: Duration = Duration::from_millis(15);
 
 /// The stations between inbox and outbox, for one tenant.
 #[derive(Clone)]
@@ -150,7 +153,10 @@ impl Pipeline {
         read: &Read,
         gates: &mut Option<Gates>,
     ) -> Result<(), Error> {
-        for _ in 0..REPLANS {
+        let mut last = store::Error::Conflict;
+        for round in 0..REPLANS {
+            // Whoever changes the person gets time to finish.
+            tokio::time::sleep(PATIENCE * round).await;
             let planned = self.plan_or_hold(&mut None, feed, read).await?;
             if gates.is_none() && !planned.gated.is_empty() {
                 *gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
@@ -162,12 +168,16 @@ impl Pipeline {
             };
             match self.commit(feed, &[(one, planned)], gates.as_ref()).await {
                 Ok(()) | Err(store::Error::ClaimLost) => return Ok(()),
-                Err(store::Error::Conflict) => {}
+                Err(error @ (store::Error::Conflict | store::Error::Taken)) => last = error,
                 Err(error @ store::Error::Temporary(_)) => return Err(error.into()),
                 Err(error) => return self.hold(feed, read, &error, gates.as_ref()).await,
             }
         }
-        Err(store::Error::Conflict.into())
+        match last {
+            // Nobody else's change explains it any more.
+            store::Error::Taken => self.hold(feed, read, &last, gates.as_ref()).await,
+            other => Err(other.into()),
+        }
     }
 
     /// A plan, or the holding of a message for which none can be made: what it builds on cannot be

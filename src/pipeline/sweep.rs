@@ -97,6 +97,8 @@ impl Sweep {
         let again = match self.look_at(person).await {
             Ok(()) => return Ok(()),
             Err(Error::Store(error @ store::Error::Temporary(_))) => return Err(error.into()),
+            // Nobody else's change explains that something is taken for long; no need to hurry.
+            Err(Error::Store(store::Error::Taken)) => now + LATER,
             // Somebody else changed the person, and has planned what follows.
             Err(Error::Store(store::Error::Conflict)) => now + SOON,
             Err(error) => {

@@ -13,7 +13,7 @@ use super::process::{Pipeline, Step};
 use crate::clock;
 use crate::config::Pace;
 use crate::guard::guarded;
-use crate::store::{self, Claimed, Lease};
+use crate::store::{Claimed, Lease};
 
 /// One source's worker.
 pub struct Worker {
@@ -91,9 +91,9 @@ impl Worker {
         match self.pipeline.process(feed, claimed).await {
             Ok(()) => Ok(Step::Worked),
             Err(error) => {
-                // Only the store's own trouble gives the attempt back; anything else counts, so
-                // that a message that never gets through is held at last.
-                let counted = !matches!(&error, Error::Store(store::Error::Temporary(_)));
+                // The store's own trouble and others' changes give the attempt back; anything else
+                // counts, so that a message that never gets through is held at last.
+                let counted = !matches!(&error, Error::Store(error) if error.is_temporary());
                 if let Some(token) = token
                     && let Err(later) = store.release_messages(tenant, &ids, token, counted).await
                 {

@@ -165,10 +165,12 @@ impl Store {
         };
         let token = Uuid::now_v7();
         let mut tx = self.write(tenant).await?;
+        // An array, because PostgreSQL runs it once: a join would run the limited look again for each
+        // row, skip what it has taken itself, and so claim more than the limit.
         let statement = sql!(tx,
-            postgres: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id IN (\
+            postgres: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id = ANY(ARRAY(\
                 SELECT id FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $5) \
-                ORDER BY id LIMIT $6 FOR UPDATE SKIP LOCKED) \
+                ORDER BY id LIMIT $6 FOR UPDATE SKIP LOCKED)) \
                 RETURNING id, message_type, processing_id, event_time, received_at, attempts, bundle, body",
             sqlite: "UPDATE message SET claim_token = $3, claim_until = $4, attempts = attempts + 1 WHERE tenant = $1 AND id IN (\
                 SELECT id FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $5) \

@@ -83,6 +83,10 @@ pub enum Error {
     /// Somebody else changed the same person in between: read again and decide again.
     #[error("another writer changed the same person; read again")]
     Conflict,
+    /// Something that must be unique is there already: read again, and what made it is seen. Where
+    /// it is seen and still in the way, repeating changes nothing.
+    #[error("something that must be unique is there already; read again")]
+    Taken,
     /// The claim ended and belongs to somebody else: this outcome is not written.
     #[error("the claim has ended; its work belongs to another worker")]
     ClaimLost,
@@ -111,7 +115,10 @@ pub enum Error {
 impl Error {
     /// Whether time alone can heal it.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Temporary(_) | Self::Conflict | Self::ClaimLost)
+        matches!(
+            self,
+            Self::Temporary(_) | Self::Conflict | Self::Taken | Self::ClaimLost
+        )
     }
 }
 
@@ -130,7 +137,7 @@ impl From<sqlx::Error> for Error {
         };
         if database.is_unique_violation() {
             // Two writers met on a natural key: the second one reads again and sees the first.
-            return Self::Conflict;
+            return Self::Taken;
         }
         match database.code() {
             Some(code) if heals(&code) => Self::Temporary(error),
@@ -141,7 +148,8 @@ impl From<sqlx::Error> for Error {
 
 /// Whether time alone heals it. PostgreSQL's five-digit classes: connection (08), resources (53),
 /// operator intervention (57), rollback (40), lock not available (55P03), and missing rights or
-/// tables while somebody mends the schema (42501, 42P01). SQLite's primary result codes: busy,
+/// tables while somebody mends the schema (42501, 42P01). SQLite's primary result codes: a missing
+/// table (1; no statement of ours is wrong by its values), busy,
 /// locked, read-only, interrupted, I/O, full, cannot open.
 fn heals(code: &str) -> bool {
     if code.len() == 5 {
@@ -151,7 +159,7 @@ fn heals(code: &str) -> bool {
             || ["55P03", "42501", "42P01"].contains(&code);
     }
     let primary = code.parse::<i64>().map(|code| code & 0xff);
-    matches!(primary, Ok(5 | 6 | 8 | 9 | 10 | 13 | 14))
+    matches!(primary, Ok(1 | 5 | 6 | 8 | 9 | 10 | 13 | 14))
 }
 
 #[cfg(test)]
@@ -160,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_heals_and_a_wrong_value_does_not() {
-        for code in ["5", "13", "517", "778", "40P01", "57P01", "53100"] {
+        for code in ["1", "5", "13", "517", "778", "40P01", "57P01", "53100"] {
             assert!(heals(code), "{code}");
         }
         for code in ["19", "1299", "20", "22P02", "23502", "42703"] {

@@ -335,3 +335,29 @@ fn migration(error: sqlx::migrate::MigrateError) -> Error {
         other => Error::Setup(format!("store: the schema cannot be migrated: {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_to_sqlite_syncs_every_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("careloop.db");
+        let opened = open_sqlite(path.to_str().unwrap(), 4, true).await;
+        let Pools::Sqlite { writer, readers } = opened.unwrap() else {
+            panic!("a path is SQLite's");
+        };
+        for pool in [&writer, &readers] {
+            let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous")
+                .fetch_one(pool)
+                .await
+                .unwrap();
+            let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode")
+                .fetch_one(pool)
+                .await
+                .unwrap();
+            assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+        }
+    }
+}

@@ -133,7 +133,7 @@ impl Tx {
         if owner == one.person || self.survivor(owner).await? == self.survivor(one.person).await? {
             Ok(())
         } else {
-            Err(Error::Conflict)
+            Err(Error::Taken)
         }
     }
 

@@ -201,6 +201,7 @@ on_each_store! {
         let of_the_second = format!("SELECT {} FROM consent_entry ORDER BY id DESC", behind.hex("id"));
         let entry = behind.texts(&of_the_second).await;
         peer.send_bytes(diagnosed("TEST-1", "(518)555-0101").as_bytes()).await;
+        hub.processed().await;
         hub.until_task_is(people[0], "requested").await; // the broker is reached
         let (_connection, channel) = broker.channel().await;
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();

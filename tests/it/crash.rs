@@ -71,7 +71,10 @@ on_each_store! {
 
 /// A number from the environment.
 fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// A small generator of pauses (xorshift), so that a run can be repeated from its seed.
@@ -102,8 +105,17 @@ struct Sender {
 
 impl Sender {
     fn new(number: usize, address: SocketAddr, path: &Path) -> Self {
-        let history = File::options().create_new(true).append(true).open(path).unwrap();
-        Self { number, address, path: path.to_owned(), history }
+        let history = File::options()
+            .create_new(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        Self {
+            number,
+            address,
+            path: path.to_owned(),
+            history,
+        }
     }
 
     /// Sends one message after the other until told to stop, each until it is acknowledged.
@@ -169,8 +181,12 @@ fn message(sender: usize, step: usize) -> (String, String) {
     );
     let rest = match part {
         0 => "DG1|1||E11.9^Type 2 diabetes^I10C|||F".to_owned(),
-        1 | 2 => format!("SCH|P{id}|F{sender}-{person}|||||||30|min|^^30^202611010900^202611010930"),
-        3 => format!("OBR|1|P{id}|F{id}|4548-4^HbA1c^LN|||20261101\nOBX|1|NM|4548-4^HbA1c^LN||0|%|||||F|||20261101"),
+        1 | 2 => {
+            format!("SCH|P{id}|F{sender}-{person}|||||||30|min|^^30^202611010900^202611010930")
+        }
+        3 => format!(
+            "OBR|1|P{id}|F{id}|4548-4^HbA1c^LN|||20261101\nOBX|1|NM|4548-4^HbA1c^LN||0|%|||||F|||20261101"
+        ),
         _ => String::new(),
     };
     (id, format!("{head}\n{pid}\n{rest}"))
@@ -197,18 +213,29 @@ impl History {
     }
 }
 
-/// Waits until every message has an outcome and nothing is left that could be published now.
+/// Waits until every message has an outcome and nothing is left that could be published now; for as
+/// long as there is progress.
 async fn drain(behind: &Behind) {
-    until("the hub has drained", || async {
-        let now = careloop::clock::now().as_microsecond();
-        let messages = "SELECT count(*) FROM message WHERE state = 'waiting'";
-        let envelopes = format!(
-            "SELECT count(*) FROM outbox WHERE state = 'publishing' OR (state = 'waiting' AND due_at <= {now})"
-        );
-        let left = behind.number(messages).await + behind.number(&envelopes).await;
-        (left == 0).then_some(())
-    })
-    .await;
+    let mut left = unfinished(behind).await;
+    println!("{left} messages and envelopes are left after the last kill");
+    while left > 0 {
+        left = until("less is left to do", || async {
+            let now = unfinished(behind).await;
+            (now < left).then_some(now)
+        })
+        .await;
+    }
+}
+
+/// Messages without an outcome, and envelopes that could be published now.
+async fn unfinished(behind: &Behind) -> i64 {
+    let now = careloop::clock::now().as_microsecond();
+    let messages = "SELECT count(*) FROM message WHERE state = 'waiting'";
+    let envelopes = format!(
+        "SELECT count(*) FROM outbox \
+         WHERE state = 'publishing' OR (state = 'waiting' AND due_at <= {now})"
+    );
+    behind.number(messages).await + behind.number(&envelopes).await
 }
 
 async fn check_messages(hub: &Served, behind: &Behind, history: &History) {
@@ -222,12 +249,23 @@ async fn check_messages(hub: &Served, behind: &Behind, history: &History) {
     let counts = hub.counts();
     let number = |name: &str| counts[name].as_i64().unwrap();
     let ended = number("processed") + number("ignored") + number("held");
-    assert_eq!((number("waiting"), number("received")), (0, ended), "{counts}");
+    assert_eq!(
+        (number("waiting"), number("received")),
+        (0, ended),
+        "{counts}"
+    );
     assert_eq!(ended, i64::try_from(stored.len()).unwrap());
-    let stuck = behind.pairs("SELECT code, place FROM message WHERE state <> 'processed'").await;
+    let stuck = behind
+        .pairs("SELECT code, place FROM message WHERE state <> 'processed'")
+        .await;
     let log = hub.logged();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
-    assert_eq!(stuck, [], "every message can be understood; {}", told.join("\n"));
+    assert_eq!(
+        stuck,
+        [],
+        "every message can be understood; {}",
+        told.join("\n")
+    );
     println!("{counts}");
 }
 
@@ -235,42 +273,73 @@ async fn check_messages(hub: &Served, behind: &Behind, history: &History) {
 async fn check_effects(behind: &Behind) {
     let twice = "SELECT count(*) FROM message WHERE (SELECT count(*) FROM audit \
         WHERE audit.tenant = message.tenant AND audit.message = message.id AND action = 'message.apply') <> 1";
-    assert_eq!(behind.number(twice).await, 0, "a message was applied twice, or not at all");
+    assert_eq!(
+        behind.number(twice).await,
+        0,
+        "a message was applied twice, or not at all"
+    );
     let people = behind.number("SELECT count(*) FROM person").await;
-    let identifiers = behind.number("SELECT count(*) FROM person_identifier").await;
-    assert_eq!(people, identifiers, "each invented person has one identifier");
+    let identifiers = behind
+        .number("SELECT count(*) FROM person_identifier")
+        .await;
+    assert_eq!(
+        people, identifiers,
+        "each invented person has one identifier"
+    );
     for table in ["assertion", "task", "finding", "outbox", "audit"] {
         let orphans = format!(
             "SELECT count(*) FROM {table} AS effect WHERE message IS NOT NULL AND NOT EXISTS (\
              SELECT 1 FROM message WHERE message.tenant = effect.tenant AND message.id = effect.message)"
         );
-        assert_eq!(behind.number(&orphans).await, 0, "an effect in {table} without its message");
+        assert_eq!(
+            behind.number(&orphans).await,
+            0,
+            "an effect in {table} without its message"
+        );
     }
     let open = "SELECT count(*) FROM finding WHERE state = 'open' AND NOT EXISTS (\
         SELECT 1 FROM task WHERE task.tenant = finding.tenant AND task.finding = finding.id)";
-    assert_eq!(behind.number(open).await, 0, "an open finding without its task");
-    assert!(behind.number("SELECT count(*) FROM task").await > 0, "there were gaps to be found");
+    assert_eq!(
+        behind.number(open).await,
+        0,
+        "an open finding without its task"
+    );
+    assert!(
+        behind.number("SELECT count(*) FROM task").await > 0,
+        "there were gaps to be found"
+    );
 }
 
 /// One task a person, rule and cycle; one envelope a task and version, however often it was written.
 async fn check_tasks(behind: &Behind, spooled: &[serde_json::Value]) {
     let keys = behind.number("SELECT count(DISTINCT key) FROM task").await;
     assert_eq!(keys, behind.number("SELECT count(*) FROM task").await);
-    let stored: BTreeMap<String, String> =
-        behind.pairs(&format!("SELECT {}, state FROM outbox", behind.hex("id"))).await.into_iter().collect();
+    let stored: BTreeMap<String, String> = behind
+        .pairs(&format!("SELECT {}, state FROM outbox", behind.hex("id")))
+        .await
+        .into_iter()
+        .collect();
     let (mut tasks, mut versions) = (BTreeMap::new(), BTreeMap::new());
     for envelope in spooled {
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         let (id, data) = (text(&envelope["id"]), &envelope["data"]);
         let task = text(&data["task"]["id"]);
         let version = data["task"]["version"].as_u64().unwrap();
-        let first = tasks.entry(text(&data["dedupe"]["key"])).or_insert_with(|| task.clone());
+        let first = tasks
+            .entry(text(&data["dedupe"]["key"]))
+            .or_insert_with(|| task.clone());
         assert_eq!(*first, task, "one dedupe key, two tasks");
-        let first = versions.entry((task, version)).or_insert_with(|| id.clone());
+        let first = versions
+            .entry((task, version))
+            .or_insert_with(|| id.clone());
         assert_eq!(*first, id, "one version of a task, two envelopes");
     }
     let sent = stored.values().filter(|state| *state == "sent").count();
-    println!("{} lines in the spool, {} envelopes, {sent} sent", spooled.len(), versions.len());
+    println!(
+        "{} lines in the spool, {} envelopes, {sent} sent",
+        spooled.len(),
+        versions.len()
+    );
     assert!(versions.len() >= sent, "sent, and not in the spool");
     assert!(sent > 0, "nothing was published");
 }

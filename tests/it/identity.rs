@@ -221,7 +221,7 @@ on_each_store! {
     async fn a_message_that_comes_again_has_no_second_effect(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let said = Said::of("ADT^A08", "D-1", "TEST-1").with(DIABETES);
-        hub.hear(&[said.clone()]).await;
+        hub.hear(std::slice::from_ref(&said)).await;
         let before = hub.settled().await;
         hub.hear(&[said.clone(), said]).await;
         let counts = hub.counts().await;

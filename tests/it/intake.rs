@@ -13,7 +13,9 @@ use crate::support::on_each_store;
 use crate::support::wait::until;
 
 fn message(id: &str) -> String {
-    format!("MSH|^~\\&|APP|FAC|HUB|CLINIC|20260102030405||ADT^A08|{id}|P|2.5.1\rPID|1||TEST-9^^^RVS^MR\r")
+    format!(
+        "MSH|^~\\&|APP|FAC|HUB|CLINIC|20260102030405||ADT^A08|{id}|P|2.5.1\rPID|1||TEST-9^^^RVS^MR\r"
+    )
 }
 
 fn framed(content: &str) -> Vec<u8> {
@@ -21,7 +23,9 @@ fn framed(content: &str) -> Vec<u8> {
 }
 
 async fn connect(hub: &Hub) -> TcpStream {
-    let stream = TcpStream::connect(hub.daemon.bound[0].address).await.unwrap();
+    let stream = TcpStream::connect(hub.daemon.bound[0].address)
+        .await
+        .unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
@@ -55,7 +59,10 @@ async fn refused(hub: &Hub) -> Vec<(String, String)> {
 }
 
 fn counted(reasons: &[(&str, &str)]) -> Vec<(String, String)> {
-    reasons.iter().map(|(reason, count)| ((*reason).to_owned(), (*count).to_owned())).collect()
+    reasons
+        .iter()
+        .map(|(reason, count)| ((*reason).to_owned(), (*count).to_owned()))
+        .collect()
 }
 
 on_each_store! {
@@ -153,7 +160,7 @@ on_each_store! {
 
 on_each_store! {
     async fn refused_frames_are_counted_before_the_connection_is_gone(database) {
-        let more = "[mllp]\nframe = \"1 KiB\"\njunk = \"10\"\n".to_owned();
+        let more = "[mllp]\nframe = \"1 KiB\"\njunk = 10\n".to_owned();
         let hub = Hub::start(database, Setup { more, ..Setup::default() }).await;
         let mut large = connect(&hub).await;
         large.write_all(&framed(&"x".repeat(1025))).await.unwrap();
@@ -266,17 +273,25 @@ impl Away {
         };
         // Nobody connects to this database any more, and who is connected is cut off.
         let (server, name) = behind.rsplit_once('/').unwrap();
-        let pool = sqlx::PgPool::connect(&format!("{server}/postgres")).await.unwrap();
+        let pool = sqlx::PgPool::connect(&format!("{server}/postgres"))
+            .await
+            .unwrap();
         let away = Self::Postgres(pool, name.to_owned());
         away.allow(false).await;
         away
     }
 
     async fn allow(&self, connections: bool) {
-        let Self::Postgres(pool, name) = self else { return };
+        let Self::Postgres(pool, name) = self else {
+            return;
+        };
         let text = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {connections}");
-        sqlx::query(sqlx::AssertSqlSafe(text)).execute(pool).await.unwrap();
-        let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1";
+        sqlx::query(sqlx::AssertSqlSafe(text))
+            .execute(pool)
+            .await
+            .unwrap();
+        let cut =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1";
         sqlx::query(cut).bind(name).execute(pool).await.unwrap();
     }
 
@@ -332,9 +347,15 @@ fn tls(folder: &std::path::Path) -> Tls {
             .with_root_certificates(roots.clone())
     };
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(client_key.serialize_der()));
-    let with = builder().with_client_auth_cert(vec![client.der().clone()], key).unwrap();
+    let with = builder()
+        .with_client_auth_cert(vec![client.der().clone()], key)
+        .unwrap();
     let without = builder().with_no_client_auth();
-    Tls { source, with_certificate: Arc::new(with).into(), without: Arc::new(without).into() }
+    Tls {
+        source,
+        with_certificate: Arc::new(with).into(),
+        without: Arc::new(without).into(),
+    }
 }
 
 on_each_store! {

@@ -20,15 +20,24 @@ fn visit<'a>(kind: &'a str, id: &'a str, filler: &str, start: &str, orders: &str
         placer => format!("{}{placer}", "|".repeat(15)),
     };
     let schedule = format!("SCH||{filler}^HIS|||||||30|min|^^30^{start}{orders}");
-    Said { at: hours_ago(3), ..Said::of(kind, id, "TEST-1") }.with(schedule)
+    Said {
+        at: hours_ago(3),
+        ..Said::of(kind, id, "TEST-1")
+    }
+    .with(schedule)
 }
 
 /// A result of today; OBX-3 is a LOINC code.
 fn result<'a>(id: &'a str, placer: &str, code: &str) -> Said<'a> {
     let day = hours_ago(1);
-    let order = format!("OBR|1|{placer}^HIS|R-{id}^LAB|{code}^Test^LN|||{day}|||||||||||||||{day}|||F");
+    let order =
+        format!("OBR|1|{placer}^HIS|R-{id}^LAB|{code}^Test^LN|||{day}|||||||||||||||{day}|||F");
     let result = format!("OBX|1|NM|{code}^Test^LN||1|1|||||F|||{day}");
-    Said { at: hours_ago(1), ..Said::of("ORU^R01", id, "TEST-1") }.with(format!("{order}\n{result}"))
+    Said {
+        at: hours_ago(1),
+        ..Said::of("ORU^R01", id, "TEST-1")
+    }
+    .with(format!("{order}\n{result}"))
 }
 
 fn ill<'a>(id: &'a str, number: &'a str) -> Said<'a> {
@@ -37,7 +46,12 @@ fn ill<'a>(id: &'a str, number: &'a str) -> Said<'a> {
 
 async fn states(hub: &Hub) -> Vec<FindingState> {
     let ada: Uuid = hub.person("TEST-1").await;
-    hub.record(ada).await.findings.iter().map(|finding| finding.state).collect()
+    hub.record(ada)
+        .await
+        .findings
+        .iter()
+        .map(|finding| finding.state)
+        .collect()
 }
 
 fn asked() -> Vec<(String, u64)> {

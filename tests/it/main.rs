@@ -12,6 +12,8 @@
 
 mod support;
 
+mod agreement;
+mod broker;
 mod cli;
 mod canary;
 mod consent_gate;

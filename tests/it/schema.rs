@@ -19,7 +19,14 @@ use crate::support::said::{DIABETES, Said};
 const COLUMNS: &str = include_str!("columns.toml");
 
 /// What the test person's values look like; none of it may be readable anywhere.
-const CANARIES: [&str; 6] = ["Zzyzxample", "TEST-4711", "5550199", "555-0199", "Canary Street", "E11.9"];
+const CANARIES: [&str; 6] = [
+    "Zzyzxample",
+    "TEST-4711",
+    "5550199",
+    "555-0199",
+    "Canary Street",
+    "E11.9",
+];
 
 /// The classification as written.
 #[derive(Deserialize)]
@@ -36,7 +43,10 @@ impl Columns {
     /// Every `table.column`.
     fn names(&self) -> BTreeSet<String> {
         let of = |(table, columns): (&String, &BTreeMap<String, String>)| {
-            columns.keys().map(|column| format!("{table}.{column}")).collect::<Vec<_>>()
+            columns
+                .keys()
+                .map(|column| format!("{table}.{column}"))
+                .collect::<Vec<_>>()
         };
         self.table.iter().flat_map(of).collect()
     }
@@ -68,12 +78,18 @@ async fn stored(behind: &Behind) -> BTreeMap<String, String> {
 /// A hub that has heard of one person with everything that it keeps.
 async fn hub_with_canary(database: Database) -> Hub {
     let hub = Hub::start(database, Setup::default()).await;
-    let said = Said { name: "Zzyzxample^Ada", ..Said::of("ADT^A08", "CANARY", "TEST-4711") };
+    let said = Said {
+        name: "Zzyzxample^Ada",
+        ..Said::of("ADT^A08", "CANARY", "TEST-4711")
+    };
     let text = said.with(DIABETES).text();
-    let text = text.replace("(555)555-0101", "(555)555-0199").replace("1 Sample St", "1 Canary Street");
+    let text = text
+        .replace("(555)555-0101", "(555)555-0199")
+        .replace("1 Sample St", "1 Canary Street");
     let mut peer = hub.peer("adt").await;
     peer.send_bytes(text.as_bytes()).await;
-    peer.send_bytes(Said::of("ADT^A28", "OTHER", "TEST-2").text().as_bytes()).await;
+    peer.send_bytes(Said::of("ADT^A28", "OTHER", "TEST-2").text().as_bytes())
+        .await;
     assert_eq!(hub.settled().await.len(), 1);
     hub
 }
@@ -181,9 +197,15 @@ async fn opens(hub: &Hub, tenant: TenantId, id: Uuid) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_shows_a_tenant_its_own_rows_only_whoever_asks() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let hub = hub_with_canary(database).await;
-    let other = hub.store().ensure_tenant("elsewhere", clock::now()).await.unwrap();
+    let other = hub
+        .store()
+        .ensure_tenant("elsewhere", clock::now())
+        .await
+        .unwrap();
     let application = sqlx::PgPool::connect(&hub.database.url).await.unwrap();
     let owner = hub.database.url.replace("careloop_app@", "careloop_owner@");
     let owner = sqlx::PgPool::connect(&owner).await.unwrap();
@@ -196,9 +218,17 @@ async fn postgresql_shows_a_tenant_its_own_rows_only_whoever_asks() {
             let (_, forced) = forced(pool, table).await;
             assert!(forced, "{table} does not force row security");
             seen += visible(pool, table, Some(hub.tenant)).await;
-            assert_eq!(visible(pool, table, None).await, 0, "{table} without a tenant");
+            assert_eq!(
+                visible(pool, table, None).await,
+                0,
+                "{table} without a tenant"
+            );
             let foreign = format!("{table} WHERE tenant <> {}", other.0);
-            assert_eq!(visible(pool, &foreign, Some(other)).await, 0, "{table} of another tenant");
+            assert_eq!(
+                visible(pool, &foreign, Some(other)).await,
+                0,
+                "{table} of another tenant"
+            );
         }
         assert!(seen > 20, "the tenant sees its own rows, found {seen}");
     }
@@ -208,7 +238,11 @@ async fn postgresql_shows_a_tenant_its_own_rows_only_whoever_asks() {
 async fn forced(pool: &sqlx::PgPool, table: &str) -> (bool, bool) {
     let statement = "SELECT relrowsecurity, relrowsecurity AND relforcerowsecurity FROM pg_class \
         WHERE relname = $1 AND relnamespace = 'public'::regnamespace";
-    sqlx::query_as(statement).bind(table).fetch_one(pool).await.unwrap()
+    sqlx::query_as(statement)
+        .bind(table)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 /// How many rows a transaction of a tenant sees.
@@ -216,7 +250,11 @@ async fn visible(pool: &sqlx::PgPool, from: &str, tenant: Option<TenantId>) -> i
     let mut tx = pool.begin().await.unwrap();
     if let Some(tenant) = tenant {
         let set = "SELECT set_config('careloop.tenant', $1, true)";
-        sqlx::query(set).bind(tenant.0.to_string()).execute(&mut *tx).await.unwrap();
+        sqlx::query(set)
+            .bind(tenant.0.to_string())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
     }
     let statement = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {from}"));
     let (rows,): (i64,) = sqlx::query_as(statement).fetch_one(&mut *tx).await.unwrap();
@@ -225,7 +263,9 @@ async fn visible(pool: &sqlx::PgPool, from: &str, tenant: Option<TenantId>) -> i
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_row_security_does_not_bind_is_refused() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let config = StoreConfig {
         url: Secret::new(database.behind.clone().unwrap()),
         owner_url: None,
@@ -233,5 +273,8 @@ async fn a_role_that_row_security_does_not_bind_is_refused() {
     };
     let root = Key::from_root_text("0123456789abcdef".repeat(4).as_bytes()).unwrap();
     let refused = Store::open(&config, root).await.err().unwrap().to_string();
-    assert!(refused.contains("superuser") && refused.contains("application role"), "{refused}");
+    assert!(
+        refused.contains("superuser") && refused.contains("application role"),
+        "{refused}"
+    );
 }

@@ -35,7 +35,9 @@ impl Behind {
     /// A column as text; SQLite's blobs have none.
     pub(crate) fn text(&self, column: &str) -> String {
         match self {
-            Self::Sqlite(_) => format!("CASE typeof({column}) WHEN 'blob' THEN '' ELSE CAST({column} AS TEXT) END"),
+            Self::Sqlite(_) => {
+                format!("CASE typeof({column}) WHEN 'blob' THEN '' ELSE CAST({column} AS TEXT) END")
+            }
             Self::Postgres(_) => format!("CAST({column} AS TEXT)"),
         }
     }
@@ -47,7 +49,9 @@ impl Behind {
             Self::Sqlite(pool) => sqlx::query_as(statement).fetch_all(pool).await.unwrap(),
             Self::Postgres(pool) => sqlx::query_as(statement).fetch_all(pool).await.unwrap(),
         };
-        rows.into_iter().map(|(text,)| text.unwrap_or_default()).collect()
+        rows.into_iter()
+            .map(|(text,)| text.unwrap_or_default())
+            .collect()
     }
 
     /// Two columns of texts; NULL reads as empty.
@@ -75,10 +79,16 @@ impl Behind {
     pub(crate) async fn run(&self, statement: &str) -> u64 {
         let statement = AssertSqlSafe(statement.to_owned());
         match self {
-            Self::Sqlite(pool) => sqlx::query(statement).execute(pool).await.unwrap().rows_affected(),
-            Self::Postgres(pool) => {
-                sqlx::query(statement).execute(pool).await.unwrap().rows_affected()
-            }
+            Self::Sqlite(pool) => sqlx::query(statement)
+                .execute(pool)
+                .await
+                .unwrap()
+                .rows_affected(),
+            Self::Postgres(pool) => sqlx::query(statement)
+                .execute(pool)
+                .await
+                .unwrap()
+                .rows_affected(),
         }
     }
 }

@@ -21,7 +21,9 @@ pub(crate) struct Ack {
 
 impl Peer {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap() }
+        Self {
+            stream: TcpStream::connect(address).await.unwrap(),
+        }
     }
 
     /// Speaks over a connection that is there already.
@@ -43,7 +45,9 @@ impl Peer {
     /// Sends bytes as one frame and reads the answer.
     pub(crate) async fn send_bytes(&mut self, content: &[u8]) -> Ack {
         self.write(content).await;
-        self.answer().await.expect("the listener closed instead of answering")
+        self.answer()
+            .await
+            .expect("the listener closed instead of answering")
     }
 
     /// Writes a frame without waiting for its answer.
@@ -65,7 +69,11 @@ impl Peer {
         let mut fields = msa.split(msa.chars().nth(3)?).skip(1);
         Some(Ack {
             code: fields.next()?.to_owned(),
-            control_id: fields.next().unwrap_or_default().trim_end_matches(['\x1c', '\r']).to_owned(),
+            control_id: fields
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(['\x1c', '\r'])
+                .to_owned(),
         })
     }
 }
@@ -73,7 +81,11 @@ impl Peer {
 /// Segments on lines, indented as a test likes, as they go over the wire.
 pub(crate) fn lines(segments: &str) -> String {
     let mut text = String::new();
-    for line in segments.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in segments
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         text.push_str(line);
         text.push('\r');
     }

@@ -53,14 +53,30 @@ impl<'a> Said<'a> {
 
     /// With segments after PID.
     pub(crate) fn with(self, rest: impl Into<String>) -> Self {
-        Self { rest: rest.into(), ..self }
+        Self {
+            rest: rest.into(),
+            ..self
+        }
     }
 
     /// As it goes over the wire.
     pub(crate) fn text(&self) -> String {
-        let Self { kind, id, at, processing, name, born, died, rest, .. } = self;
-        let numbers: Vec<String> =
-            self.numbers.split('~').map(|number| format!("{number}^^^RVS^MR")).collect();
+        let Self {
+            kind,
+            id,
+            at,
+            processing,
+            name,
+            born,
+            died,
+            rest,
+            ..
+        } = self;
+        let numbers: Vec<String> = self
+            .numbers
+            .split('~')
+            .map(|number| format!("{number}^^^RVS^MR"))
+            .collect();
         let numbers = numbers.join("~");
         lines(&format!(
             r"
@@ -93,7 +109,11 @@ impl Hub {
     /// The stored message with this control id.
     pub(crate) async fn message(&self, control_id: &str) -> MessageRow {
         let all = MessageSelection::default();
-        let mut found = self.store().messages(self.tenant, &all, 1_000).await.unwrap();
+        let mut found = self
+            .store()
+            .messages(self.tenant, &all, 1_000)
+            .await
+            .unwrap();
         found.retain(|row| row.control_id == control_id);
         assert_eq!(found.len(), 1, "{control_id} is stored once");
         found.remove(0)
@@ -128,6 +148,8 @@ impl Hub {
         let id = careloop::outbox::envelope::ulid(task);
         let told = self.spooled();
         let told = told.iter().map(super::clinic::told);
-        told.filter(|(_, of, _)| *of == id).map(|(kind, _, version)| (kind, version)).collect()
+        told.filter(|(_, of, _)| *of == id)
+            .map(|(kind, _, version)| (kind, version))
+            .collect()
     }
 }

@@ -43,7 +43,11 @@ impl Served {
         std::fs::set_permissions(&key, mode).unwrap();
         std::fs::write(folder.join("careloop.toml"), text(&database, port, source)).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut served = Self { address, database, child: None };
+        let mut served = Self {
+            address,
+            database,
+            child: None,
+        };
         served.run().await;
         served
     }
@@ -60,8 +64,17 @@ impl Served {
 
     /// Starts the process without waiting for it.
     pub(crate) fn spawn(&mut self) {
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        let child = self.bare("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .unwrap();
+        let child = self
+            .bare("serve")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         self.child = Some(child);
     }
 
@@ -74,7 +87,11 @@ impl Served {
 
     /// The counts, by the command that proves them.
     pub(crate) fn counts(&self) -> serde_json::Value {
-        let output = self.bare("message").args(["count", "--json"]).output().unwrap();
+        let output = self
+            .bare("message")
+            .args(["count", "--json"])
+            .output()
+            .unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "message count failed: {told}");
         serde_json::from_slice(&output.stdout).unwrap()
@@ -84,7 +101,10 @@ impl Served {
     pub(crate) fn peak_memory(&self) -> u64 {
         let id = self.child.as_ref().unwrap().id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
@@ -99,7 +119,9 @@ impl Served {
         let file = self.database.folder.path().join("spool/riverside.ndjson");
         let text = std::fs::read(file).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     fn log(&self) -> PathBuf {
@@ -108,7 +130,8 @@ impl Served {
 
     fn bare(&self, command: &str) -> Command {
         let mut bare = Command::new(env!("CARGO_BIN_EXE_careloop"));
-        bare.current_dir(self.database.folder.path()).args(["--config", "careloop.toml", command]);
+        bare.current_dir(self.database.folder.path())
+            .args(["--config", "careloop.toml", command]);
         bare
     }
 }
