@@ -42,10 +42,11 @@ fn libraries_stay_quiet_whatever_the_filter_asks() {
         tracing::info!(target: "lapin::channel", "frame");
         tracing::debug!(target: "hyper_util::client", "head");
         tracing::debug!(target: "rustls::conn", "handshake");
-        tracing::warn!(target: "lapin::channel", "closing");
+        tracing::warn!(target: "lapin::returned_messages", "body");
+        tracing::error!(target: "lapin::channel", "closing");
     });
     assert!(log.contains("ours") && log.contains("closing"), "{log}");
-    for word in ["statement", "pool", "frame", "head", "handshake"] {
+    for word in ["statement", "pool", "frame", "head", "handshake", "body"] {
         assert!(!log.contains(word), "{word}: {log}");
     }
 }

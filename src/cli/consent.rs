@@ -53,6 +53,16 @@ pub(super) enum ConsentCommand {
     },
 }
 
+/// How consent can be given; a closed list, because the column is not sealed.
+const METHODS: [&str; 6] = [
+    "verbal",
+    "written",
+    "written-authorization",
+    "portal",
+    "message",
+    "implied",
+];
+
 /// One entry.
 #[derive(Args)]
 pub(super) struct RecordArgs {
@@ -76,8 +86,8 @@ pub(super) struct RecordArgs {
     /// Until when it holds.
     #[arg(long, value_parser = instant)]
     until: Option<Timestamp>,
-    /// How it was given, such as verbal, written, portal.
-    #[arg(long)]
+    /// How it was given.
+    #[arg(long, value_parser = METHODS)]
     method: String,
     /// Where the evidence is, such as a form's number.
     #[arg(long)]

@@ -17,6 +17,11 @@ use crate::store::{AuditEntry, Store, TenantId};
 #[error("{0}")]
 pub(super) struct Misconfigured(pub(super) String);
 
+/// The command line asks for nothing that can be done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Misused(pub(super) String);
+
 /// The configuration's file where none is named.
 const FILE: &str = "careloop.toml";
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::context::{Desk, instant};
+use super::context::{Desk, Misused, instant};
 use super::{Asker, Global, output};
 use crate::clock;
 use crate::failure::Code;
@@ -104,8 +104,8 @@ pub(super) async fn run(global: &Global, command: MessageCommand) -> anyhow::Res
         MessageCommand::Show { id, asker, json } => show(&desk, id, &asker, json).await,
         MessageCommand::Replay { which, operator } => {
             let selection = which.selection();
-            if selection.id.is_none() && selection.code.is_none() {
-                bail!("name what to replay: --id ID, or --code CODE with or without --since");
+            if selection.id.is_none() && selection.code.is_none() && selection.state.is_none() {
+                return Err(Misused("name what to replay: --id ID, --code CODE or --state held, with or without --since".to_owned()).into());
             }
             let actor = format!("operator:{operator}");
             let touched = desk

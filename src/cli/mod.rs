@@ -120,12 +120,23 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
         Ok(code) => code,
         Err(error) => {
             output::error(&format!("careloop: {error:#}"));
-            ExitCode::from(if error.is::<context::Misconfigured>() {
-                CONFIGURATION
-            } else {
-                1
-            })
+            ExitCode::from(code_of(&error))
         }
+    }
+}
+
+/// The exit code of a failure: whose fault it is.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let set_up = matches!(
+        error.downcast_ref::<crate::store::Error>(),
+        Some(crate::store::Error::Setup(_) | crate::store::Error::NoTenant(_))
+    );
+    if set_up || error.is::<context::Misconfigured>() {
+        CONFIGURATION
+    } else if error.is::<context::Misused>() {
+        USAGE
+    } else {
+        1
     }
 }
 

@@ -64,6 +64,10 @@ pub(super) async fn run(global: &Global, command: PersonCommand) -> anyhow::Resu
             }
         }
         PersonCommand::Pilot { id, asker, remove } => {
+            let mut tx = desk.store.read(desk.id).await?;
+            let known = tx.load(id, clock::now()).await?;
+            drop(tx);
+            known.with_context(|| format!("no person {id}; see `careloop person list`"))?;
             let action = if remove {
                 "person.pilot.remove"
             } else {

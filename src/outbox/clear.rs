@@ -61,6 +61,10 @@ impl Relay {
             public_url: &self.public_url,
             now,
         };
+        if envelope.kind == EnvelopeKind::Cancelled && envelope.expires_at <= now {
+            tx.end_envelope(envelope.id, "dropped", "expired").await?;
+            return Ok(None);
+        }
         if envelope.kind == EnvelopeKind::Cancelled {
             let built = setting.cancellation(envelope, task);
             return self

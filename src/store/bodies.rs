@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::dialect::{row, rows, run};
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
+use crate::message::State;
 use crate::phi::Phi;
 use crate::vault::{KeyId, Place, open};
 
@@ -31,10 +32,11 @@ impl Store {
             tx,
             "UPDATE message SET state = 'waiting', code = NULL, place = NULL, attempts = 0, claim_token = NULL, claim_until = NULL, finished_at = NULL \
              WHERE tenant = $1 AND state <> 'waiting' AND body IS NOT NULL \
-             AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR code = $3) AND ($4 IS NULL OR received_at >= $4)",
+             AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR code = $3) AND ($4 IS NULL OR received_at >= $4) AND ($5 IS NULL OR state = $5)",
             id,
             code,
-            since
+            since,
+            selection.state.map(State::name)
         )?;
         tx.audit(&super::AuditEntry {
             at: now,

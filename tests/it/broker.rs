@@ -21,7 +21,10 @@ const BINDING: &str = "riverside.main.coordination.*";
 async fn send(hub: &Hub, people: std::ops::Range<usize>) {
     let mut peer = hub.peer("adt").await;
     for index in people {
-        let text = diagnosed(&format!("TEST-{index}"), &format!("(518)555-{:04}", 100 + index));
+        let text = diagnosed(
+            &format!("TEST-{index}"),
+            &format!("(518)555-{:04}", 100 + index),
+        );
         assert_eq!(peer.send_bytes(text.as_bytes()).await.code, "AA");
     }
     hub.processed().await;
@@ -36,7 +39,10 @@ async fn sent(hub: &Hub, count: i64) {
 
 /// The schema of the reference, where it is there.
 fn schema() -> Option<jsonschema::Validator> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/outreach-task.schema.json");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/reference/outreach-task.schema.json"
+    );
     if !Path::new(file).exists() {
         println!("left out: the schema is not there");
         return None;
@@ -53,15 +59,29 @@ fn checked(messages: &[BasicGetMessage]) -> usize {
         let properties = &message.delivery.properties;
         let body: Value = serde_json::from_slice(&message.delivery.data).unwrap();
         if let Some(schema) = &schema {
-            let errors: Vec<String> =
-                schema.iter_errors(&body).map(|error| error.instance_path().to_string()).collect();
+            let errors: Vec<String> = schema
+                .iter_errors(&body)
+                .map(|error| error.instance_path().to_string())
+                .collect();
             assert!(errors.is_empty(), "{errors:?}");
         }
-        assert_eq!(properties.message_id().as_ref().unwrap().as_str(), body["id"]);
+        assert_eq!(
+            properties.message_id().as_ref().unwrap().as_str(),
+            body["id"]
+        );
         assert_eq!(*properties.delivery_mode(), Some(2), "persistent");
-        let left: u64 = properties.expiration().as_ref().unwrap().as_str().parse().unwrap();
+        let left: u64 = properties
+            .expiration()
+            .as_ref()
+            .unwrap()
+            .as_str()
+            .parse()
+            .unwrap();
         assert!(left > 0, "it ends with its due date");
-        assert_eq!(message.delivery.routing_key.as_str(), "riverside.main.coordination.routine");
+        assert_eq!(
+            message.delivery.routing_key.as_str(),
+            "riverside.main.coordination.routine"
+        );
         ids.insert(body["id"].as_str().unwrap().to_owned());
     }
     ids.len()

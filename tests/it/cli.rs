@@ -29,11 +29,18 @@ fn errors(output: &Output) -> String {
 
 fn json_lines(output: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(output).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn keys(value: &Value) -> Vec<&str> {
-    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut keys: Vec<&str> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     keys.sort_unstable();
     keys
 }
@@ -58,7 +65,11 @@ fn a_wrong_configuration_is_refused_with_every_problem_and_code_78() {
         let refused = careloop(folder.path(), command);
         assert_eq!(refused.status.code(), Some(78), "{command:?}");
         let told = errors(&refused);
-        for part in ["careloop.toml:2: store.urll", "a key that careloop does not know", "careloop.toml:4: pace.batch"] {
+        for part in [
+            "careloop.toml:2: store.urll",
+            "a key that careloop does not know",
+            "careloop.toml:4: pace.batch",
+        ] {
             assert!(told.contains(part), "{command:?} lacks {part:?}: {told}");
         }
     }
@@ -68,14 +79,23 @@ fn a_wrong_configuration_is_refused_with_every_problem_and_code_78() {
 fn a_contact_policy_of_the_site_is_checked_with_file_and_line() {
     let database = Database::sqlite();
     install(&database, &Setup::default(), "info");
-    assert!(bare(&database, "", &["check"]).output().unwrap().status.success());
+    assert!(
+        bare(&database, "", &["check"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     let file = database.folder.path().join("contact-policy.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("adult_age = 18", "adult_age = \"old\"")).unwrap();
     let refused = bare(&database, "", &["check"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(78));
     let told = errors(&refused);
-    assert!(told.contains("contact-policy.toml:7") && told.contains("adult_age"), "{told}");
+    assert!(
+        told.contains("contact-policy.toml:7") && told.contains("adult_age"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -86,10 +106,22 @@ fn a_wrong_command_line_ends_with_64_and_shows_protected_data_to_nobody() {
         &["frobnicate"][..],
         &["message", "show", id],
         &["message", "show", id, "--operator", "Test Operator"],
-        &["person", "show", id, "--operator", "Test Operator", "--purpose", "curiosity"],
+        &[
+            "person",
+            "show",
+            id,
+            "--operator",
+            "Test Operator",
+            "--purpose",
+            "curiosity",
+        ],
         &["message", "list", "--state", "lost"],
     ] {
-        assert_eq!(careloop(folder.path(), command).status.code(), Some(64), "{command:?}");
+        assert_eq!(
+            careloop(folder.path(), command).status.code(),
+            Some(64),
+            "{command:?}"
+        );
     }
 }
 
@@ -99,7 +131,10 @@ fn a_root_key_is_made_for_its_owner_alone_and_never_replaced() {
     assert!(careloop(folder.path(), &["keys", "init"]).status.success());
     let file = folder.path().join("careloop.key");
     let made = std::fs::read(&file).unwrap();
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o400);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o400
+    );
     let again = careloop(folder.path(), &["keys", "init"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(errors(&again).contains("an existing key is never replaced"));
@@ -120,31 +155,87 @@ fn mapping_try_gives_one_line_a_message_and_says_how_it_ended() {
     let tried = careloop(folder.path(), &["mapping", "try", "--json", "a.hl7"]);
     assert_eq!(tried.status.code(), Some(0), "{}", errors(&tried));
     let told = json_lines(&tried.stdout);
-    let shape = ["changes", "control_id", "file", "index", "issues", "outcome", "type"];
+    let shape = [
+        "changes",
+        "control_id",
+        "file",
+        "index",
+        "issues",
+        "outcome",
+        "type",
+    ];
     assert!(told.iter().all(|line| keys(line) == shape));
     let ends: Vec<(&str, &str, u64)> = told
         .iter()
         .map(|line| {
             let text = |key: &str| line[key].as_str().unwrap();
-            (text("control_id"), text("outcome"), line["index"].as_u64().unwrap())
+            (
+                text("control_id"),
+                text("outcome"),
+                line["index"].as_u64().unwrap(),
+            )
         })
         .collect();
-    assert_eq!(ends, [("T-1", "mapped", 0), ("T-2", "ignored", 1), ("T-3", "held", 2)]);
+    assert_eq!(
+        ends,
+        [
+            ("T-1", "mapped", 0),
+            ("T-2", "ignored", 1),
+            ("T-3", "held", 2)
+        ]
+    );
     let values = &told[0]["changes"][0]["values"];
     assert_eq!(told[0]["changes"][0]["entity"], "Patient");
     assert_eq!(values["birth_date"], "1970", "a date keeps its precision");
-    assert!(values["contacts"].is_null() && values.get("contacts").is_some(), "a null clears");
-    assert!(values.get("deceased").is_none(), "what is absent is left out");
+    assert!(
+        values["contacts"].is_null() && values.get("contacts").is_some(),
+        "a null clears"
+    );
+    assert!(
+        values.get("deceased").is_none(),
+        "what is absent is left out"
+    );
     let issue = &told[2]["issues"][0];
-    assert_eq!(keys(issue), ["at", "code", "file", "line", "rule", "severity"]);
+    assert_eq!(
+        keys(issue),
+        ["at", "code", "file", "line", "rule", "severity"]
+    );
 
-    let missing = careloop(folder.path(), &["mapping", "try", "--json", "gone.hl7", "a.hl7"]);
+    let missing = careloop(
+        folder.path(),
+        &["mapping", "try", "--json", "gone.hl7", "a.hl7"],
+    );
     assert_eq!(missing.status.code(), Some(65));
-    assert_eq!(json_lines(&missing.stdout).len(), 3, "the others are read all the same");
-    std::fs::write(folder.path().join("site.toml"), "[messages]\nnonsense = 1\n").unwrap();
-    let broken = careloop(folder.path(), &["mapping", "try", "--overlay", "site.toml", "--json", "a.hl7"]);
-    assert_eq!((broken.status.code(), broken.stdout.is_empty()), (Some(78), true));
-    assert!(errors(&broken).contains("site.toml:"), "{}", errors(&broken));
+    assert_eq!(
+        json_lines(&missing.stdout).len(),
+        3,
+        "the others are read all the same"
+    );
+    std::fs::write(
+        folder.path().join("site.toml"),
+        "[messages]\nnonsense = 1\n",
+    )
+    .unwrap();
+    let broken = careloop(
+        folder.path(),
+        &[
+            "mapping",
+            "try",
+            "--overlay",
+            "site.toml",
+            "--json",
+            "a.hl7",
+        ],
+    );
+    assert_eq!(
+        (broken.status.code(), broken.stdout.is_empty()),
+        (Some(78), true)
+    );
+    assert!(
+        errors(&broken).contains("site.toml:"),
+        "{}",
+        errors(&broken)
+    );
 }
 
 on_each_store! {
@@ -234,7 +325,9 @@ async fn a_second_hub_on_one_file_is_refused() {
 
 #[tokio::test]
 async fn a_superuser_of_the_database_is_refused() {
-    let Some(mut database) = Database::postgres().await else { return };
+    let Some(mut database) = Database::postgres().await else {
+        return;
+    };
     database.url = database.behind.clone().unwrap();
     install(&database, &Setup::default(), "info");
     let refused = bare(&database, "", &["serve"]).output().unwrap();

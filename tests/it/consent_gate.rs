@@ -17,14 +17,26 @@ const PHONE: &str = "(518)555-0101";
 const OPERATOR: [&str; 2] = ["--operator", "Test Operator"];
 
 fn explicit_only() -> Setup {
-    Setup { implied: false, ..Setup::default() }
+    Setup {
+        implied: false,
+        ..Setup::default()
+    }
 }
 
 async fn record(hub: &Hub, person: Uuid, decision: &str) {
     let person = person.to_string();
     let how = ["--method", "verbal", "--source", "FORM-1"];
-    let what = ["consent", "record", &person, "--decision", decision, "--channel", "phone-live"];
-    hub.run(&[&what[..], &how[..], &OPERATOR[..]].concat()).await;
+    let what = [
+        "consent",
+        "record",
+        &person,
+        "--decision",
+        decision,
+        "--channel",
+        "phone-live",
+    ];
+    hub.run(&[&what[..], &how[..], &OPERATOR[..]].concat())
+        .await;
 }
 
 async fn entry_of(hub: &Hub, person: Uuid) -> String {

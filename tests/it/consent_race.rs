@@ -44,14 +44,19 @@ async fn permitted(hub: &Hub) -> Vec<(Uuid, Uuid)> {
         "assigner,type,identifier,channel,purpose,content,decision,from,until,time,method,source\n",
     );
     for index in 0..PEOPLE {
-        peer.send_bytes(registered(&number(index), &phone(index)).as_bytes()).await;
-        rows += &format!("RVS,MR,{},,,,permit,,,2025-01-01,written,FORM-1\n", number(index));
+        peer.send_bytes(registered(&number(index), &phone(index)).as_bytes())
+            .await;
+        rows += &format!(
+            "RVS,MR,{},,,,permit,,,2025-01-01,written,FORM-1\n",
+            number(index)
+        );
     }
     hub.processed().await;
     let file = hub.folder().join("consents.csv");
     std::fs::write(&file, rows).unwrap();
     let file = file.to_str().unwrap();
-    hub.run(&["consent", "import", file, "--operator", "Test Operator"]).await;
+    hub.run(&["consent", "import", file, "--operator", "Test Operator"])
+        .await;
     let mut people = Vec::new();
     for index in 0..PEOPLE {
         let person = hub.person(&number(index)).await;
@@ -68,7 +73,13 @@ async fn mark(channel: &Channel, person: Uuid) {
     let properties = BasicProperties::default().with_type("mark".into());
     let options = BasicPublishOptions::default();
     channel
-        .basic_publish("".into(), QUEUE.into(), options, person.to_string().as_bytes(), properties)
+        .basic_publish(
+            "".into(),
+            QUEUE.into(),
+            options,
+            person.to_string().as_bytes(),
+            properties,
+        )
         .await
         .unwrap()
         .await
@@ -99,20 +110,33 @@ fn read(messages: &[BasicGetMessage]) -> BTreeMap<String, Seen> {
     let mut people: BTreeMap<String, Seen> = BTreeMap::new();
     for message in messages {
         if message.delivery.properties.kind().is_some() {
-            let person: Uuid = std::str::from_utf8(&message.delivery.data).unwrap().parse().unwrap();
-            people.entry(careloop::outbox::envelope::ulid(person)).or_default().is_marked = true;
+            let person: Uuid = std::str::from_utf8(&message.delivery.data)
+                .unwrap()
+                .parse()
+                .unwrap();
+            people
+                .entry(careloop::outbox::envelope::ulid(person))
+                .or_default()
+                .is_marked = true;
             continue;
         }
         let envelope: Value = serde_json::from_slice(&message.delivery.data).unwrap();
         let (kind, _, version) = told(&envelope);
-        let person = envelope["data"]["for"].as_str().unwrap().strip_prefix("Patient/").unwrap();
+        let person = envelope["data"]["for"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("Patient/")
+            .unwrap();
         let seen = people.entry(person.to_owned()).or_default();
         if kind != "cancelled" && seen.is_marked {
             seen.behind += 1;
         } else if kind != "cancelled" {
             seen.before += 1;
         }
-        let newer = seen.last.as_ref().is_none_or(|(_, known)| version >= *known);
+        let newer = seen
+            .last
+            .as_ref()
+            .is_none_or(|(_, known)| version >= *known);
         assert!(newer, "a version arrived after a newer one");
         seen.last = Some((kind, version));
     }
@@ -127,18 +151,22 @@ async fn race(hub: &Hub, people: &[(Uuid, Uuid)], channel: &Channel) {
         let mut peer = hub.peer("adt").await;
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((person, entry)) = people.get(index) else { return };
+            let Some((person, entry)) = people.get(index) else {
+                return;
+            };
             let entry = entry.to_string();
             // No synchronisation: it spreads the moments at which the two meet.
             let after = |spread: u64| Duration::from_millis((index as u64 * spread) % 120);
             let withdrawal = async {
                 tokio::time::sleep(after(53)).await;
-                hub.run(&["consent", "revoke", &entry, "--operator", "Test Operator"]).await;
+                hub.run(&["consent", "revoke", &entry, "--operator", "Test Operator"])
+                    .await;
                 mark(channel, *person).await;
             };
             let task = async {
                 tokio::time::sleep(after(37)).await;
-                peer.send_bytes(diagnosed(&number(index), &phone(index)).as_bytes()).await;
+                peer.send_bytes(diagnosed(&number(index), &phone(index)).as_bytes())
+                    .await;
             };
             tokio::join!(withdrawal, task);
         }

@@ -39,7 +39,10 @@ fn completed(id: &str, task: Uuid) -> String {
 }
 
 fn opted_out(id: &str, task: Uuid, scope: &str) -> String {
-    completed(id, task).replace(r#""completed""#, &format!(r#""opted-out","scope":"{scope}""#))
+    completed(id, task).replace(
+        r#""completed""#,
+        &format!(r#""opted-out","scope":"{scope}""#),
+    )
 }
 
 /// A hub with one published task for each person, by number and phone.
@@ -57,7 +60,10 @@ async fn published(hub: &Hub, people: &[(&str, &str)]) -> Vec<(Uuid, Uuid)> {
 }
 
 fn setup(broker: &Broker) -> Setup {
-    Setup { broker: Some(broker.url()), ..Setup::default() }
+    Setup {
+        broker: Some(broker.url()),
+        ..Setup::default()
+    }
 }
 
 async fn recorded(behind: &Behind, id: &str) {

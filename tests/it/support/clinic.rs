@@ -25,7 +25,11 @@ pub(crate) fn merged(survivor: &str, retired: &str) -> String {
 }
 
 fn message(kind: &str, id: &str, number: &str, phone: &str, last: &str) -> String {
-    let phone = if phone.is_empty() { String::new() } else { format!("{phone}^PRN^PH") };
+    let phone = if phone.is_empty() {
+        String::new()
+    } else {
+        format!("{phone}^PRN^PH")
+    };
     lines(&format!(
         r"
         MSH|^~\&|EPIC|RVS|CARELOOP|HUB|20250301120000||{kind}|{id}|P|2.5.1
@@ -42,5 +46,9 @@ pub(crate) fn told(envelope: &Value) -> (String, String, u64) {
     let kind = kind.strip_prefix("org.careloop.outreach.task.").unwrap();
     let kind = kind.strip_suffix(".v1").unwrap();
     let task = &envelope["data"]["task"];
-    (kind.to_owned(), task["id"].as_str().unwrap().to_owned(), task["version"].as_u64().unwrap())
+    (
+        kind.to_owned(),
+        task["id"].as_str().unwrap().to_owned(),
+        task["version"].as_u64().unwrap(),
+    )
 }

@@ -8,7 +8,10 @@ const SHIPPED: &str = include_str!("../../../mappings/care/contact-policy.toml")
 pub(crate) fn at_any_hour(folder: &Path) -> String {
     let (before, quiet) = SHIPPED.split_once("[quiet_hours]\n").unwrap();
     let (bound, rest) = quiet.split_once('\n').unwrap();
-    assert!(bound.starts_with("channels = ["), "the policy has another form");
+    assert!(
+        bound.starts_with("channels = ["),
+        "the policy has another form"
+    );
     let file = folder.join("contact-policy.toml");
     let text = format!("{before}[quiet_hours]\nchannels = []\n{rest}");
     std::fs::write(&file, text).unwrap();

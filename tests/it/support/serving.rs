@@ -30,9 +30,16 @@ impl Serving {
             .stderr(File::create(folder.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let serving = Self { database, child, broker };
+        let serving = Self {
+            database,
+            child,
+            broker,
+        };
         until("the hub serves", || async {
-            serving.address("health and metrics").is_some().then_some(())
+            serving
+                .address("health and metrics")
+                .is_some()
+                .then_some(())
         })
         .await;
         serving
@@ -68,7 +75,9 @@ impl Serving {
 
     /// Runs a command of the same installation.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
-        bare(&self.database, &self.broker, arguments).output().unwrap()
+        bare(&self.database, &self.broker, arguments)
+            .output()
+            .unwrap()
     }
 
     /// Runs a command that must end well; gives what it wrote.
@@ -81,7 +90,9 @@ impl Serving {
 
     /// Asks it to stop and waits for it.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
         assert!(asked.unwrap().success());
         self.child.wait().unwrap()
     }
@@ -99,12 +110,18 @@ impl Drop for Serving {
 /// Writes configuration and key into the folder of a database.
 pub(crate) fn install(database: &Database, setup: &Setup, filter: &str) {
     let folder = database.folder.path();
-    let text = setup.text(database).replace(r#"filter = "debug""#, &format!("filter = {filter:?}"));
+    let text = setup
+        .text(database)
+        .replace(r#"filter = "debug""#, &format!("filter = {filter:?}"));
     std::fs::write(folder.join("careloop.toml"), text).unwrap();
     if !folder.join("careloop.key").exists() {
         let broker = setup.broker.clone().unwrap_or_default();
         let made = bare(database, &broker, &["keys", "init"]).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
     }
 }
 
