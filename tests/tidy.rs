@@ -390,6 +390,34 @@ fn documents_say_whom_they_are_for() {
     }
 }
 
+/// A promise names the test that keeps it; a name without a test is a promise that nothing keeps.
+#[test]
+fn every_test_that_the_documents_name_exists() {
+    let mut all = sources();
+    collect(Path::new("tests"), &mut all);
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        let text = fs::read_to_string(document).unwrap();
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_test = name.matches('_').count() >= 4
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
+            if !is_test {
+                continue;
+            }
+            named += 1;
+            let definition = format!("fn {name}(");
+            if !all.iter().any(|(_, source)| source.contains(&definition)) {
+                missing.push(format!("{document}: no test is called `{name}`"));
+            }
+        }
+    }
+    assert!(named > 10, "found only {named} names of tests");
+    assert!(missing.is_empty(), "\n{}\n", missing.join("\n"));
+}
+
 /// The state tables of ARCHITECTURE.md are printed from the code.
 #[test]
 fn the_state_tables_are_in_the_architecture() {

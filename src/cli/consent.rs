@@ -54,7 +54,7 @@ pub(super) enum ConsentCommand {
 }
 
 /// How consent can be given; a closed list, because the column is not sealed.
-const METHODS: [&str; 6] = [
+pub(super) const METHODS: [&str; 6] = [
     "verbal",
     "written",
     "written-authorization",

@@ -7,12 +7,13 @@ use csv::StringRecord;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::consent::{channel, content, purpose, write};
+use super::consent::{METHODS, channel, content, purpose, write};
 use super::context::{Desk, instant};
 use super::output;
 use crate::consent::Entry;
 use crate::crm::Identifier;
 use crate::phi::Phi;
+use crate::store::TenantKeys;
 
 /// A row of an import file.
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ struct Row {
 }
 
 impl Row {
-    fn entry(&self, operator: &str) -> Result<Entry, String> {
+    fn entry(&self, id: Uuid, operator: &str) -> Result<Entry, String> {
         let at = |name: &str, text: &str| match text.trim() {
             "" => Ok(None),
             text => instant(text)
@@ -48,13 +49,14 @@ impl Row {
             "deny" => false,
             _ => return Err("decision: expected permit or deny".to_owned()),
         };
-        if self.method.trim().is_empty() || self.source.trim().is_empty() {
-            return Err(
-                "method, source: expected how it was given and where that is written".to_owned(),
-            );
+        if !METHODS.contains(&self.method.trim()) {
+            return Err(format!("method: expected one of {}", METHODS.join(", ")));
+        }
+        if self.source.trim().is_empty() {
+            return Err("source: expected where it is written, found nothing".to_owned());
         }
         Ok(Entry {
-            id: Uuid::now_v7(),
+            id,
             channel: any(&self.channel)
                 .map(channel)
                 .transpose()
@@ -75,6 +77,29 @@ impl Row {
             method: self.method.trim().to_owned(),
             source: operator.to_owned(),
         })
+    }
+
+    /// The same row has the same id, so that a file imported twice, or once more after it broke off,
+    /// adds nothing twice.
+    fn id(&self, keys: &TenantKeys) -> Uuid {
+        let parts = [
+            &self.assigner,
+            &self.kind,
+            &self.identifier,
+            &self.channel,
+            &self.purpose,
+            &self.content,
+            &self.decision,
+            &self.from,
+            &self.until,
+            &self.time,
+            &self.method,
+            &self.source,
+        ];
+        let index = keys
+            .index
+            .index("consent_import", &parts.map(String::as_str));
+        Uuid::from_slice(&index).unwrap_or_else(|_length| Uuid::now_v7())
     }
 
     fn identifier(&self) -> Identifier {
@@ -116,7 +141,8 @@ pub(super) async fn import(desk: &Desk, file: &Path, operator: &str) -> anyhow::
         };
         let mut tx = desk.store.read(desk.id).await?;
         let people = tx.find_people(&[row.identifier()]).await?;
-        match (row.entry(operator), people.as_slice()) {
+        let id = row.id(&tx.shared_keys());
+        match (row.entry(id, operator), people.as_slice()) {
             (Ok(entry), [person]) => ready.push((*person, entry, row.source)),
             (Err(problem), _) => {
                 problems.push(format!("line {}: {problem}", line_of(&text, byte)));

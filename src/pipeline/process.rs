@@ -108,7 +108,7 @@ impl Pipeline {
         let now_released = messages.iter().flat_map(|(_, planned)| &planned.effects);
         let piloted: u32 = now_released.map(Effects::piloted).sum();
         let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
-        tx.lock_in_order(effects.flat_map(Effects::people).collect())
+        tx.lock_in_order(effects.flat_map(Effects::known_people).collect())
             .await?;
         let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
         tx.apply(&effects.collect::<Vec<_>>(), now).await?;

@@ -170,7 +170,7 @@ impl Tx {
         run!(
             self,
             "INSERT INTO consent_entry (tenant, id, person, channel, purpose, content_class, permit, valid_from, valid_until, recorded_at, method, operator, evidence) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (tenant, id) DO NOTHING",
             entry.id,
             member.person,
             entry.channel.map(Channel::name),

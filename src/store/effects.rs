@@ -229,6 +229,12 @@ impl Effects {
         members.any(|member| member.person == person && member.version == 0)
     }
 
+    /// The people of these that are stored already: others may want to change them too.
+    pub fn known_people(&self) -> impl Iterator<Item = Uuid> + '_ {
+        let known = self.members.iter().filter(|member| member.version > 0);
+        known.map(|member| member.person)
+    }
+
     /// The people whose rows these effects touch, each once.
     pub fn people(&self) -> impl Iterator<Item = Uuid> + '_ {
         self.members.iter().map(|member| member.person)

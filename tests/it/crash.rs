@@ -28,6 +28,8 @@ const SOURCE: &str = r#"identifiers = [{ type = "MR", assigner = "RVS" }]"#;
 const SENDERS: usize = 4;
 /// How long an acknowledgement may take before the sender takes the connection for dead.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a sender waits between two messages.
+const PACE: Duration = Duration::from_millis(150);
 
 on_each_store! {
     async fn nothing_acknowledged_is_lost_and_nothing_happens_twice_under_kill_9(database) {
@@ -129,7 +131,7 @@ impl Sender {
         let mut peer = None;
         while !stop.load(Ordering::SeqCst) {
             let (id, text) = message(self.number, next);
-            let mut frame = lines(&text).into_bytes();
+            let frame = lines(&text).into_bytes();
             loop {
                 self.write_down('S', &id);
                 if self.acknowledged(&mut peer, &frame, &id).await {
@@ -145,8 +147,9 @@ impl Sender {
                     peer = None;
                 }
             }
-            frame.clear();
             next += 1;
+            // The pace of a busy EHR; without it the backlog after many kills takes minutes.
+            sleep(PACE).await;
         }
         self.path
     }

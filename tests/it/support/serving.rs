@@ -113,6 +113,7 @@ pub(crate) fn install(database: &Database, setup: &Setup, filter: &str) {
     let text = setup
         .text(database)
         .replace(r#"filter = "debug""#, &format!("filter = {filter:?}"));
+    assert!(text.contains(&format!("filter = {filter:?}")));
     std::fs::write(folder.join("careloop.toml"), text).unwrap();
     if !folder.join("careloop.key").exists() {
         let broker = setup.broker.clone().unwrap_or_default();
