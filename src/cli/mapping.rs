@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{CONFIGURATION, DATA, output, survey};
 use crate::failure::Code;
-use crate::hl7::{self, Header, Message, ReadError};
-use crate::mapping::{Bundle, Context, Issue, Layer, Mapped, Outcome, examples};
+use crate::hl7::{self, CharsetError, Header, Message, ReadError};
+use crate::mapping::{Bundle, Context, Issue, Layer, Mapped, Outcome, Severity, examples};
+use crate::vault::{IndexKey, Key};
 
 /// Commands about mappings.
 #[derive(Subcommand)]
@@ -218,19 +219,38 @@ pub(super) fn map(bundle: &Bundle, zone: &TimeZone, piece: &[u8]) -> Mapped {
         Err(error) => return unreadable(&error),
     };
     // References are hashed with the tenant's key; without one, a fixed key shows their form.
+    let key = Key::from_root_text(&[0_u8; 32]).map(|key| IndexKey::new(&key));
     let hash = |parts: &[&str]| {
-        format!(
-            "{:032x}",
-            parts.iter().map(|part| part.len()).sum::<usize>()
-        )
+        key.as_ref()
+            .map_or_else(|_no_key| String::new(), |key| key.reference(parts))
     };
-    bundle.apply(&message, message.header(), &Context { zone, hash: &hash })
+    let mut mapped = bundle.apply(&message, message.header(), &Context { zone, hash: &hash });
+    for anomaly in message.anomalies() {
+        let at = format!("segment {} ({})", anomaly.segment, anomaly.kind.code());
+        mapped
+            .issues
+            .push(issue_of_text(Code::Unparseable, at, Severity::Warning));
+    }
+    mapped
+}
+
+/// An issue of the text itself, before any rule.
+fn issue_of_text(code: Code, at: String, severity: Severity) -> Issue {
+    Issue {
+        code,
+        at,
+        rule: String::new(),
+        file: String::new(),
+        line: 0,
+        severity,
+    }
 }
 
 fn unreadable(error: &ReadError) -> Mapped {
     let code = match error {
         ReadError::Header(_) => Code::NoHeader,
-        ReadError::Charset(_) => Code::CharsetUndecodable,
+        ReadError::Charset(CharsetError::Unsupported) => Code::CharsetUnsupported,
+        ReadError::Charset(CharsetError::Undecodable { .. }) => Code::CharsetUndecodable,
         ReadError::Parse(_) => Code::Unparseable,
     };
     Mapped {
@@ -239,14 +259,7 @@ fn unreadable(error: &ReadError) -> Mapped {
             place: error.to_string(),
         },
         changes: Vec::new(),
-        issues: vec![Issue {
-            code,
-            at: "MSH".to_owned(),
-            rule: String::new(),
-            file: String::new(),
-            line: 0,
-            severity: crate::mapping::Severity::Error,
-        }],
+        issues: vec![issue_of_text(code, "MSH".to_owned(), Severity::Error)],
         trace: Vec::new(),
     }
 }
