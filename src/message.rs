@@ -88,6 +88,26 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// What happens to a message that ends so.
+    pub const fn event(&self) -> Event {
+        match self {
+            Self::Processed => Event::Applied,
+            Self::Ignored { .. } => Event::Declined,
+            Self::Held { .. } => Event::Stopped,
+        }
+    }
+
+    /// The state that it ends in.
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Processed => State::Processed,
+            Self::Ignored { .. } => State::Ignored,
+            Self::Held { .. } => State::Held,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -95,20 +95,29 @@ pub(super) fn start_pipeline(
     queued: &Arc<Notify>,
     floor: &Floor,
 ) -> Vec<Endpoint> {
-    let Around { config, store, .. } = around;
+    let Around {
+        config,
+        store,
+        metrics,
+    } = around;
+    let told = metrics.clone();
+    let ended = Arc::new(move |state| told.processed(state, 1));
     let pipeline = Pipeline {
+        ended,
         store: store.clone(),
         site: Arc::clone(site),
         queued: Arc::clone(queued),
     };
     let mut endpoints = Vec::new();
     for source in &site.config.sources {
-        let feed = intake::Feed::new(
+        let mut feed = intake::Feed::new(
             site.tenant,
             site.config.name.clone(),
             source.name.clone(),
             source.zone.clone(),
         );
+        let metrics = metrics.clone();
+        feed.answered = Some(Arc::new(move |after| metrics.acknowledged(after)));
         let worker = Worker::new(pipeline.clone(), &source.name, config.pace.clone());
         floor
             .tracker

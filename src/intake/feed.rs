@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -22,6 +23,8 @@ pub struct Feed {
     pub zone: TimeZone,
     /// What was counted since the start.
     pub counters: Counters,
+    /// Told how long each frame took from its last byte to its durable answer.
+    pub answered: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// Told of each stored message, so that processing need not wait for its next look.
     pub arrived: Arc<Notify>,
 }
@@ -35,6 +38,7 @@ impl Feed {
             source,
             zone,
             counters: Counters::default(),
+            answered: None,
             arrived: Arc::default(),
         }
     }

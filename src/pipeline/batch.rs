@@ -13,8 +13,9 @@ use crate::message::Outcome;
 use crate::site::Feed;
 use crate::store::{Claimed, Effects, TenantKeys, Tx};
 
-/// How often a claim may end without an outcome before a person must look.
-const ATTEMPTS: i64 = 3;
+/// How many claims may end without an outcome before a person must look: the first, which may be a
+/// batch's and then says little of the message, and three of its own.
+const ATTEMPTS: i64 = 4;
 /// How far a sender's clock may be ahead of ours.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 
@@ -45,7 +46,7 @@ pub(super) fn read(feed: &Feed, keys: &TenantKeys, claimed: Claimed) -> Read {
     let content = if claimed.attempts > ATTEMPTS {
         Err(subject::held(
             Code::AttemptsExhausted,
-            "three claims ended without an outcome",
+            "three claims of its own ended without an outcome",
         ))
     } else {
         match &claimed.body {

@@ -48,6 +48,8 @@ pub struct Pipeline {
     pub site: Arc<Site>,
     /// Told of each committed envelope, so that publishing need not wait for its next look.
     pub queued: Arc<Notify>,
+    /// Told of each message's state when it is committed.
+    pub ended: Arc<dyn Fn(&'static str) + Send + Sync>,
 }
 
 impl Pipeline {
@@ -124,6 +126,9 @@ impl Pipeline {
             gates.open(&mut tx).await?;
         }
         tx.commit().await?;
+        for (_, planned) in messages {
+            (self.ended)(planned.outcome.state().name());
+        }
         if messages
             .iter()
             .flat_map(|(_, planned)| &planned.effects)

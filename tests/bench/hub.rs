@@ -67,8 +67,11 @@ impl Hub {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let address = listening(&mut child, folder).await?;
-        let config = Config::load(Some(&file)).map_err(|_| anyhow::anyhow!("configuration"))?;
+        let address = listening(&mut child).await?;
+        let config = Config::load(Some(&file)).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!(problems.join("\n"))
+        })?;
         let store = Store::open_beside(&config.store, daemon::root_key(&config)?).await?;
         let tenant = store.tenant("riverside").await?;
         Ok(Self {
@@ -158,8 +161,8 @@ async fn command(file: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the log until it names the listener's address, and keeps the rest in a file.
-async fn listening(child: &mut Child, folder: &Path) -> anyhow::Result<SocketAddr> {
+/// Reads the log until it names the listener's address.
+async fn listening(child: &mut Child) -> anyhow::Result<SocketAddr> {
     let log = child.stderr.take().context("a log")?;
     let mut lines = BufReader::new(log).lines();
     let mut said = String::new();
@@ -168,14 +171,8 @@ async fn listening(child: &mut Child, folder: &Path) -> anyhow::Result<SocketAdd
             .ok()
             .and_then(|entry| entry.get("address")?.as_str()?.parse().ok());
         if let Some(address) = address.filter(|_| line.contains("listening for MLLP")) {
-            let file = folder.join("careloop.log");
-            tokio::task::spawn(async move {
-                while let Ok(Some(line)) = lines.next_line().await {
-                    said.push_str(&line);
-                    said.push('\n');
-                    std::fs::write(&file, &said).ok();
-                }
-            });
+            // Read on, so that the hub never waits for somebody to read its log.
+            tokio::task::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return Ok(address);
         }
         said.push_str(&line);

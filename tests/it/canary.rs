@@ -46,47 +46,46 @@ const CANARIES: [&str; 27] = [
     "HELDKESTREL",
 ];
 
+/// An MSH segment.
+fn head(kind: &str, id: &str, charset: &str) -> String {
+    format!(r"MSH|^~\&|EPIC|RVS|CARELOOP|HUB|20250301120000||{kind}|{id}|P|2.5.1||||||{charset}")
+}
+
+/// A PID segment with a value in every field that has one.
+fn person(number: &str, family: &str, born: &str) -> String {
+    format!(
+        "PID|1||{number}^^^RVS^MR~900-55-0177^^^USA^SS||{family}^Quillamora^Brontevix||{born}|F|||\
+         4417 Verdigris Hollow^^Chalcedonville^NY^12207-4417^US||(518)555-0177^PRN^PH~\
+         ^NET^Internet^quillamora.z@example.org|518-555-0177||||ACCT-5590127734"
+    )
+}
+
 /// The people's messages: known, changed, booked, merged, in one that is held, one that is
-/// malformed, and one whose fields do not fit.
+/// malformed, and two whose fields do not fit.
 fn messages() -> Vec<(&'static str, String)> {
-    let head = |kind: &str, id: &str, charset: &str| {
-        format!(
-            r"MSH|^~\&|EPIC|RVS|CARELOOP|HUB|20250301120000||{kind}|{id}|P|2.5.1||||||{charset}"
-        )
-    };
-    let person = |number: &str, family: &str, born: &str| {
-        format!(
-            "PID|1||{number}^^^RVS^MR~900-55-0177^^^USA^SS||{family}^Quillamora^Brontevix||{born}|F|||\
-             4417 Verdigris Hollow^^Chalcedonville^NY^12207-4417^US||(518)555-0177^PRN^PH~\
-             ^NET^Internet^quillamora.z@example.org|518-555-0177||||ACCT-5590127734"
-        )
-    };
     let known = person("MRNX-77310942", "Zylophantine", "19630417");
     let other = person("MRNX-88410077", "Ossifragus", "19630417");
+    let nameless = person("", "Zylophantine", "NOTADATE-KESTREL");
+    let dateless = person("MRNX-77310942", "Zylophantine", "NOTADATE-KESTREL");
     let rest =
         "NK1|1|Obsidianhart^Ada\nDG1|1||E11.9^Canarydiagnosistext^I10C|||F\nNTE|1||Canarynotetext";
     let value =
         "OBR|1|F-1|F-2|4548-4^HbA1c^LN|||20250301\nOBX|1|ST|4548-4^HbA1c^LN||CANARYVALUE913||||||F";
     let visit = "SCH|A-1|A-2|||||||30|min|^^30^20250401100000^20250401103000";
+    let merge = "MRG|MRNX-88410077^^^RVS^MR";
+    let event =
+        |kind: &str, id: &str, what: &str| format!("{}\nEVN||20250301\n{what}", head(kind, id, ""));
+    let held = head("ADT^A08", "C-7", "GB 18030-2000");
     vec![
         (
             "admit",
-            format!(
-                "{}\nEVN||20250301\n{known}\n{rest}",
-                head("ADT^A01", "C-1", "")
-            ),
+            event("ADT^A01", "C-1", &format!("{known}\n{rest}")),
         ),
         (
             "update",
-            format!(
-                "{}\nEVN||20250301\n{known}\n{rest}",
-                head("ADT^A08", "C-2", "")
-            ),
+            event("ADT^A08", "C-2", &format!("{known}\n{rest}")),
         ),
-        (
-            "other",
-            format!("{}\nEVN||20250301\n{other}", head("ADT^A28", "C-3", "")),
-        ),
+        ("other", event("ADT^A28", "C-3", &other)),
         (
             "booking",
             format!("{}\n{visit}\n{known}", head("SIU^S12", "C-4", "")),
@@ -97,34 +96,11 @@ fn messages() -> Vec<(&'static str, String)> {
         ),
         (
             "merge",
-            format!(
-                "{}\nEVN||20250301\n{known}\nMRG|MRNX-88410077^^^RVS^MR",
-                head("ADT^A40", "C-6", "")
-            ),
+            event("ADT^A40", "C-6", &format!("{known}\n{merge}")),
         ),
-        (
-            "held",
-            format!(
-                "{}\n{known}\nZZZ|HELDKESTREL",
-                head("ADT^A08", "C-7", "GB 18030-2000")
-            ),
-        ),
-        (
-            "misfit",
-            format!(
-                "{}\nEVN||20250301\n{}",
-                head("ADT^A08", "C-8", ""),
-                person("", "Zylophantine", "NOTADATE-KESTREL")
-            ),
-        ),
-        (
-            "misfit date",
-            format!(
-                "{}\nEVN||20250301\n{}",
-                head("ADT^A08", "C-9", ""),
-                person("MRNX-77310942", "Zylophantine", "NOTADATE-KESTREL")
-            ),
-        ),
+        ("held", format!("{held}\n{known}\nZZZ|HELDKESTREL")),
+        ("no identifier", event("ADT^A08", "C-8", &nameless)),
+        ("no date", event("ADT^A08", "C-9", &dateless)),
         (
             "unknown type",
             format!("{}\n{known}", head("ZZZ^Z01", "C-10", "")),

@@ -24,7 +24,7 @@ mod demo;
 mod fields;
 mod identity;
 mod intake;
-mod intake_sqlite;
+mod intake_load;
 mod loops;
 mod oracle;
 mod outbox_connection;

@@ -31,6 +31,9 @@ enum Group {
     AppointmentStart,
 }
 
+/// What a mapping gave, in order.
+type Values = Vec<Map<String, Value>>;
+
 /// How often ours and theirs agree, and the rows where they do not.
 #[derive(Default)]
 struct Score {
@@ -59,7 +62,11 @@ fn the_base_mappings_agree_with_what_other_systems_read() {
     for (group, score) in &scores {
         let share = score.share();
         println!("{group:?}: {} of {} agree", score.agreed, score.count());
-        assert!(share >= WANTED, "{group:?}: {share:.3} agree; not: {:?}", score.differ);
+        assert!(
+            share >= WANTED,
+            "{group:?}: {share:.3} agree; not: {:?}",
+            score.differ
+        );
     }
     assert_eq!(scores.len(), 6, "every group of fields occurs");
 }
@@ -82,7 +89,10 @@ fn compare(scores: &mut Scores, corpus: &Path, bundle: &Bundle, row: &Value) {
     let Ok(bytes) = fs::read(&file) else { return };
     let (people, appointments) = read(bundle, &bytes);
     let mut note = |group: Group, agrees: bool| {
-        if LEFT_OUT.iter().any(|(left, of, _)| *left == id && *of == group) {
+        if LEFT_OUT
+            .iter()
+            .any(|(left, of, _)| *left == id && *of == group)
+        {
             return;
         }
         let score = scores.entry(group).or_default();
@@ -94,7 +104,10 @@ fn compare(scores: &mut Scores, corpus: &Path, bundle: &Bundle, row: &Value) {
     };
     let nothing = Map::new();
     for (place, theirs) in said(row, "patient").enumerate() {
-        let ours = people.get(place).or_else(|| people.first()).unwrap_or(&nothing);
+        let ours = people
+            .get(place)
+            .or_else(|| people.first())
+            .unwrap_or(&nothing);
         compare_person(ours, theirs, &mut note);
     }
     for (place, theirs) in said(row, "appointment").enumerate() {
@@ -118,7 +131,10 @@ fn compare_person(
     if !ids.is_empty() {
         let own = texts(ours.get("identifiers"), "value");
         // They also list account, social security and licence numbers, which we never keep.
-        note(Group::Identifiers, !own.is_empty() && own.iter().all(|id| ids.contains(id)));
+        note(
+            Group::Identifiers,
+            !own.is_empty() && own.iter().all(|id| ids.contains(id)),
+        );
     }
     let known = names(theirs.get("names"));
     if !known.is_empty() {
@@ -136,9 +152,12 @@ fn compare_person(
 }
 
 /// The people and the appointments that our mappings find, held messages included.
-fn read(bundle: &Bundle, bytes: &[u8]) -> (Vec<Map<String, Value>>, Vec<Map<String, Value>>) {
+fn read(bundle: &Bundle, bytes: &[u8]) -> (Values, Values) {
     let zone = jiff::tz::TimeZone::get(ZONE).unwrap_or(jiff::tz::TimeZone::UTC);
-    let context = Context { zone: &zone, hash: &|_| String::from("hash") };
+    let context = Context {
+        zone: &zone,
+        hash: &|_| String::from("hash"),
+    };
     let (mut people, mut appointments) = (Vec::new(), Vec::new());
     for range in hl7::split(bytes).messages {
         let Some(Ok(message)) = bytes.get(range).map(|one| Message::read(one, None)) else {
@@ -156,9 +175,15 @@ fn read(bundle: &Bundle, bytes: &[u8]) -> (Vec<Map<String, Value>>, Vec<Map<Stri
 }
 
 /// What the other system says about an entity, without empty objects.
-fn said<'r>(row: &'r Value, entity: &str) -> impl Iterator<Item = &'r Map<String, Value>> + use<'r> {
+fn said<'r>(
+    row: &'r Value,
+    entity: &str,
+) -> impl Iterator<Item = &'r Map<String, Value>> + use<'r> {
     let list = row["expected"][entity].as_array();
-    list.into_iter().flatten().filter_map(Value::as_object).filter(|one| !one.is_empty())
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .filter(|one| !one.is_empty())
 }
 
 fn text<'v>(values: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
@@ -167,14 +192,19 @@ fn text<'v>(values: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
 
 fn texts(list: Option<&Value>, key: &str) -> Vec<String> {
     let list = list.and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|one| Some(one.get(key)?.as_str()?.to_owned())).collect()
+    list.filter_map(|one| Some(one.get(key)?.as_str()?.to_owned()))
+        .collect()
 }
 
 /// Family and given names.
 fn names(list: Option<&Value>) -> Vec<(Option<String>, Vec<String>)> {
     let list = list.and_then(Value::as_array).into_iter().flatten();
     let given = |one: &Value| {
-        let given = one.get("given").and_then(Value::as_array).into_iter().flatten();
+        let given = one
+            .get("given")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         given.filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let family = |one: &Value| one.get("family").and_then(Value::as_str).map(str::to_owned);

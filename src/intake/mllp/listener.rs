@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -273,11 +273,12 @@ impl Guest {
                 then,
             };
         }
-        let handled = self
-            .listener
-            .door
-            .receive(&self.listener.feed, &frame)
-            .await;
+        let feed = &self.listener.feed;
+        let complete = Instant::now();
+        let handled = self.listener.door.receive(feed, &frame).await;
+        if let Some(answered) = &feed.answered {
+            answered(complete.elapsed());
+        }
         let silent = |one: &Handled| one.receipt.is_err() && one.answer.is_none();
         let then = if handled.iter().any(silent) {
             Then::Close

@@ -163,7 +163,8 @@ impl Rabbit {
     /// to the window of messages are in flight at once; what is not handed over when the time is
     /// up is not handed over at all.
     pub async fn publish_all(&self, batch: Vec<Outgoing>) -> Vec<Published> {
-        self.publish_within(batch, self.shared.confirm_timeout).await
+        self.publish_within(batch, self.shared.confirm_timeout)
+            .await
     }
 
     /// The same within a shorter time: what has not been handed over by then never is.

@@ -24,7 +24,11 @@ impl Database {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("careloop.db").display());
-        Self { url, behind: None, folder }
+        Self {
+            url,
+            behind: None,
+            folder,
+        }
     }
 
     /// A fresh PostgreSQL database, or `None` (said aloud) where no server is offered.
@@ -43,10 +47,16 @@ impl Database {
             let statement = format!(
                 "DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
             );
-            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(statement))
+                .execute(&pool)
+                .await
+                .unwrap();
         }
         let statement = format!("CREATE DATABASE {name} OWNER {OWNER}");
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&pool)
+            .await
+            .unwrap();
         pool.close().await;
         let (base, _) = server.rsplit_once('/').unwrap();
         let (_, host) = base.rsplit_once('@').unwrap();

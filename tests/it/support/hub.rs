@@ -54,14 +54,30 @@ impl Default for Setup {
 }
 
 impl Setup {
+    fn hours(&self, database: &Database) -> String {
+        if self.quiet_hours {
+            return String::new();
+        }
+        policy::at_any_hour(database.folder.path())
+    }
+
     pub(crate) fn text(&self, database: &Database) -> String {
         let url = &database.url;
-        let hours = match self.quiet_hours {
-            true => String::new(),
-            false => policy::at_any_hour(database.folder.path()),
-        };
-        let Self { mode, implied, history, tenant, source, covers, more, .. } = self;
-        let broker = self.broker.as_ref().map(|_| "[broker]\nurl = \"env:TEST_BROKER\"\n");
+        let hours = self.hours(database);
+        let Self {
+            mode,
+            implied,
+            history,
+            tenant,
+            source,
+            covers,
+            more,
+            ..
+        } = self;
+        let broker = self
+            .broker
+            .as_ref()
+            .map(|_| "[broker]\nurl = \"env:TEST_BROKER\"\n");
         let broker = broker.unwrap_or_default();
         format!(
             r#"
@@ -126,15 +142,29 @@ impl Hub {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
             std::fs::set_permissions(&key, mode).unwrap();
         }
-        std::fs::write(database.folder.path().join("careloop.toml"), setup.text(&database)).unwrap();
+        std::fs::write(
+            database.folder.path().join("careloop.toml"),
+            setup.text(&database),
+        )
+        .unwrap();
         let daemon = Daemon::start(config(&database, &setup)).await.unwrap();
         let tenant = daemon.store.tenant("riverside").await.unwrap();
-        Self { daemon, tenant, database, setup }
+        Self {
+            daemon,
+            tenant,
+            database,
+            setup,
+        }
     }
 
     /// Stops in order and starts again on the same database.
     pub(crate) async fn restart(self) -> Self {
-        let Self { daemon, database, setup, .. } = self;
+        let Self {
+            daemon,
+            database,
+            setup,
+            ..
+        } = self;
         daemon.stop().await;
         Self::start(database, setup).await
     }
@@ -160,8 +190,11 @@ impl Hub {
 
     /// The only task of a person.
     pub(crate) async fn task_of(&self, person: Uuid) -> TaskListing {
-        let mut tasks =
-            self.store().task_list(self.tenant, None, Some(person), 10).await.unwrap();
+        let mut tasks = self
+            .store()
+            .task_list(self.tenant, None, Some(person), 10)
+            .await
+            .unwrap();
         assert_eq!(tasks.len(), 1, "{tasks:?}");
         tasks.remove(0)
     }
@@ -181,7 +214,12 @@ impl Hub {
 
     /// A connection to the source of this name.
     pub(crate) async fn peer(&self, source: &str) -> Peer {
-        let bound = self.daemon.bound.iter().find(|bound| bound.source == source).unwrap();
+        let bound = self
+            .daemon
+            .bound
+            .iter()
+            .find(|bound| bound.source == source)
+            .unwrap();
         Peer::connect(bound.address).await
     }
 
@@ -194,7 +232,10 @@ impl Hub {
     }
 
     pub(crate) async fn tasks(&self) -> Vec<TaskListing> {
-        self.store().task_list(self.tenant, None, None, 1_000).await.unwrap()
+        self.store()
+            .task_list(self.tenant, None, None, 1_000)
+            .await
+            .unwrap()
     }
 
     /// Waits until every message has an outcome.
@@ -225,7 +266,10 @@ impl Hub {
     /// Runs a command as [`Self::command`] does, while this test goes on, and asserts that it
     /// ended well; gives what it wrote.
     pub(crate) async fn run(&self, arguments: &[&str]) -> String {
-        let output = tokio::process::Command::from(self.process(arguments)).output().await.unwrap();
+        let output = tokio::process::Command::from(self.process(arguments))
+            .output()
+            .await
+            .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
         String::from_utf8(output.stdout).unwrap()
@@ -238,7 +282,10 @@ impl Hub {
             .arg("--config")
             .arg(self.folder().join("careloop.toml"))
             .args(arguments)
-            .env("TEST_BROKER", self.setup.broker.as_deref().unwrap_or_default())
+            .env(
+                "TEST_BROKER",
+                self.setup.broker.as_deref().unwrap_or_default(),
+            )
             .current_dir(self.folder());
         command
     }
@@ -247,7 +294,9 @@ impl Hub {
     pub(crate) fn spooled(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder().join("spool/riverside.ndjson"));
         let text = text.unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -261,12 +310,22 @@ fn config(database: &Database, setup: &Setup) -> Config {
     let set = |name: &str, value: String, environment: &mut Environment| {
         environment.insert(name.to_owned(), value);
     };
-    set("CARELOOP__KEYS__ROOT", format!("file:{}", folder.join("careloop.key").display()), &mut environment);
-    set("CARELOOP__SPOOL__FOLDER", folder.join("spool").display().to_string(), &mut environment);
+    set(
+        "CARELOOP__KEYS__ROOT",
+        format!("file:{}", folder.join("careloop.key").display()),
+        &mut environment,
+    );
+    set(
+        "CARELOOP__SPOOL__FOLDER",
+        folder.join("spool").display().to_string(),
+        &mut environment,
+    );
     if let Some(broker) = &setup.broker {
         set("CARELOOP__BROKER__URL", broker.clone(), &mut environment);
     }
-    let text = setup.text(database).replace("[broker]\nurl = \"env:TEST_BROKER\"\n", "");
+    let text = setup
+        .text(database)
+        .replace("[broker]\nurl = \"env:TEST_BROKER\"\n", "");
     match Config::from_texts(Some(("careloop.toml", &text)), &environment) {
         Ok(config) => config,
         Err(problems) => {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::database::Database;
 use super::policy;
@@ -20,12 +20,14 @@ pub(crate) struct Served {
     child: Option<Child>,
 }
 
-/// Ports that the kernel gives to no outgoing connection; each is handed out once in this process.
+/// Ports that the kernel gives to no outgoing connection; each is handed out once in this process, and
+/// processes with neighbouring ids begin far apart: a hub that is down between a kill and its next
+/// start leaves its port free to be seen.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = u16::try_from(std::process::id() % 9_000).unwrap();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let port = 22_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 9_000;
+        let offset = std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(22_000 + offset % 9_000).unwrap();
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
@@ -87,14 +89,18 @@ impl Served {
 
     /// The counts, by the command that proves them.
     pub(crate) fn counts(&self) -> serde_json::Value {
-        let output = self
-            .bare("message")
-            .args(["count", "--json"])
-            .output()
-            .unwrap();
+        serde_json::from_slice(&self.message(&["count", "--json"])).unwrap()
+    }
+
+    /// Runs `careloop message …` beside the hub and gives what it wrote.
+    pub(crate) fn message(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.bare("message").args(arguments).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "message count failed: {told}");
-        serde_json::from_slice(&output.stdout).unwrap()
+        assert!(
+            output.status.success(),
+            "message {arguments:?} failed: {told}"
+        );
+        output.stdout
     }
 
     /// Its largest resident memory so far, in KiB.

@@ -70,7 +70,8 @@ impl Serving {
         stream.write_all(ask.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        (answer[9..12].parse().unwrap(), answer)
+        let status = answer.split_whitespace().nth(1).unwrap();
+        (status.parse().unwrap(), answer)
     }
 
     /// Runs a command of the same installation.
