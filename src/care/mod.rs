@@ -1,7 +1,7 @@
 //! Declarative rules: care gaps, referral loops and journeys; file, compile, evaluate.
 //!
 //! A rule file says what must be so for whom and by when, and what task follows when it is not.
-//! [`evaluate`] answers for one person on one day and keeps only the verdict: no value is looked
+//! [`evaluate()`] answers for one person on one day and keeps only the verdict: no value is looked
 //! at. "No evidence found" is never worded as "not done".
 
 mod calendar;

@@ -1,6 +1,6 @@
 //! Whether a person may be contacted: directives, policy, and the one function that decides.
 //!
-//! [`decide`] is pure and deterministic: the same facts, policy and instant give the same answer.
+//! [`decide()`] is pure and deterministic: the same facts, policy and instant give the same answer.
 //! The default is to deny. None of the types that hold personal facts has `Debug`.
 
 mod age;

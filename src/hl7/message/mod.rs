@@ -26,7 +26,7 @@ pub enum ParseError {
         /// Counts from 1.
         line: usize,
     },
-    /// A further MSH: [`super::split`] comes first.
+    /// A further MSH: [`super::split()`] comes first.
     #[error("line {line}: expected one message, found a second MSH")]
     SecondHeader {
         /// Counts from 1.
