@@ -109,17 +109,10 @@ impl Header {
     #[must_use]
     pub fn salvage(bytes: &[u8]) -> Option<Header> {
         let segment = segment(bytes);
-        let &field = segment
-            .strip_prefix(b"MSH")?
-            .first()
-            .filter(|b| b.is_ascii_punctuation())?;
-        Some(Header::of(
-            segment,
-            Delimiters {
-                field,
-                ..Delimiters::default()
-            },
-        ))
+        let field = segment.strip_prefix(b"MSH")?.get(..1)?;
+        // A separator that is one of the others, or none, leaves nothing to answer with.
+        let msh = [b"MSH", field, b"^~\\&", field].concat();
+        Some(Header::of(segment, Delimiters::read(&msh).ok()?))
     }
 
     /// `ADT^A08`, or only the code when there is no trigger, always joined by `^`.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::plan::Desk;
-use crate::care::{self, FindingState, Known, Rule, Step, TaskEvent, TaskState};
+use crate::care::{self, FindingState, GapStatus, Known, Rule, Step, TaskEvent, TaskState};
 use crate::config::Mode;
 use crate::crm::View;
 use crate::store::{Effects, FindingDetail, FindingRow, Record, TaskRow};
@@ -151,7 +151,13 @@ impl Round<'_> {
                 reason_code: verdict.reason_code,
                 evidence: verdict.evidence.clone(),
             },
-            (None, Some(stored)) => stored.detail.clone(),
+            (None, Some(stored)) => FindingDetail {
+                status: match step.state {
+                    FindingState::Closed => GapStatus::ClosedGap,
+                    _ => GapStatus::NotApplicable,
+                },
+                ..stored.detail.clone()
+            },
             (None, None) => return None,
         };
         Some(FindingRow {

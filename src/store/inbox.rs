@@ -8,7 +8,7 @@ use super::dialect::{row, rows, run, sql};
 use super::record::at;
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
-use crate::message::{Event, Outcome, State};
+use crate::message::{Outcome, State};
 use crate::phi::Phi;
 use crate::vault::seal;
 
@@ -313,16 +313,13 @@ impl Tx {
         now: Timestamp,
     ) -> Result<(), Error> {
         let (id, token) = claimed;
-        let (event, code, place) = match outcome {
-            Outcome::Processed => (Event::Applied, None, None),
-            Outcome::Ignored { code, place } => {
-                (Event::Declined, Some(code.name()), Some(place.as_str()))
-            }
-            Outcome::Held { code, place } => {
-                (Event::Stopped, Some(code.name()), Some(place.as_str()))
+        let (code, place) = match outcome {
+            Outcome::Processed => (None, None),
+            Outcome::Ignored { code, place } | Outcome::Held { code, place } => {
+                (Some(code.name()), Some(place.as_str()))
             }
         };
-        let Some(state) = State::Waiting.after(event) else {
+        let Some(state) = State::Waiting.after(outcome.event()) else {
             return Err(Error::ClaimLost);
         };
         let touched = run!(
