@@ -1,12 +1,13 @@
 //! `careloop check`: everything that can be wrong before starting, all at once.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::context::Misconfigured;
 use super::{CONFIGURATION, Global, output};
 use crate::care::Rules;
 use crate::clock;
-use crate::config::{Config, TASKS_DESTINATION, Tenant};
+use crate::config::{Config, Source, TASKS_DESTINATION, Tenant};
 use crate::daemon;
 use crate::hl7::Charset;
 use crate::mapping::Bundle;
@@ -76,6 +77,9 @@ fn knowledge(config: &Config, problems: &mut Vec<String>) {
             if let Err(list) = Bundle::embedded(&daemon::layers(&source.layers)) {
                 problems.extend(list.iter().map(ToString::to_string));
             }
+            if let Some(rules) = &rules {
+                concepts(source, rules, problems);
+            }
             if let Some(name) = &source.charset
                 && Charset::parse(name).is_none()
             {
@@ -104,4 +108,23 @@ fn agreements(tenant: &Tenant, problems: &mut Vec<String>) {
 fn is_to_be_made(url: &str) -> bool {
     url.strip_prefix("sqlite:")
         .is_some_and(|path| !std::path::Path::new(path).exists())
+}
+
+/// A concept that no rule looks at is most likely misspelt, and its rule would wait for history.
+fn concepts(source: &Source, rules: &Rules, problems: &mut Vec<String>) {
+    let known: BTreeSet<&str> = rules
+        .iter()
+        .flat_map(|rule| &rule.concepts)
+        .map(String::as_str)
+        .collect();
+    for name in source.history_since.keys() {
+        if name != "*" && !known.contains(name.as_str()) {
+            let known: Vec<&str> = known.iter().copied().collect();
+            problems.push(format!(
+                "source {}: history_since: expected \"*\" or one of {}, found another name",
+                source.name,
+                known.join(", ")
+            ));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::context::{Desk, instant};
+use super::context::{Desk, Misused, instant};
 use super::{Global, import, output};
 use crate::clock;
 use crate::consent::{Channel, ContentClass, Entry, Purpose};
@@ -144,6 +144,9 @@ async fn record(desk: &Desk, args: RecordArgs) -> anyhow::Result<()> {
         method: args.method,
         source: args.operator,
     };
+    if entry.until.is_some_and(|until| until <= entry.from) {
+        return Err(Misused("--until: expected an instant after --from".to_owned()).into());
+    }
     let id = entry.id;
     write(desk, args.person, &entry, &Phi::new(args.source)).await?;
     output::line(&format!("recorded as {id}; waiting tasks are asked again"))?;

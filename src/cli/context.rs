@@ -17,6 +17,11 @@ use crate::store::{AuditEntry, Store, TenantId};
 #[error("{0}")]
 pub(super) struct Misconfigured(pub(super) String);
 
+/// The input cannot be used; every problem is in the text.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unreadable(pub(super) String);
+
 /// The command line asks for nothing that can be done.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -43,7 +48,9 @@ impl Global {
     pub(super) async fn open(&self) -> anyhow::Result<Desk> {
         let config = self.load()?;
         let tenant = self.pick(&config)?.clone();
-        let store = Store::open_beside(&config.store, daemon::root_key(&config)?).await?;
+        let root =
+            daemon::root_key(&config).map_err(|error| Misconfigured(format!("{error:#}")))?;
+        let store = Store::open_beside(&config.store, root).await?;
         let id = store.tenant(&tenant.name).await?;
         Ok(Desk { tenant, id, store })
     }

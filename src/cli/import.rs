@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use csv::StringRecord;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::consent::{METHODS, channel, content, purpose, write};
-use super::context::{Desk, instant};
+use super::context::{Desk, Unreadable, instant};
 use super::output;
 use crate::consent::Entry;
 use crate::crm::Identifier;
@@ -55,6 +55,11 @@ impl Row {
         if self.source.trim().is_empty() {
             return Err("source: expected where it is written, found nothing".to_owned());
         }
+        let from = at("from", &self.from)?.unwrap_or(recorded_at);
+        let until = at("until", &self.until)?;
+        if until.is_some_and(|until| until <= from) {
+            return Err("until: expected an instant after from".to_owned());
+        }
         Ok(Entry {
             id,
             channel: any(&self.channel)
@@ -70,8 +75,8 @@ impl Row {
                 .transpose()
                 .map_err(|e| format!("content: {e}"))?,
             permit,
-            from: at("from", &self.from)?.unwrap_or(recorded_at),
-            until: at("until", &self.until)?,
+            from,
+            until,
             recorded_at,
             revoked_at: None,
             method: self.method.trim().to_owned(),
@@ -154,7 +159,7 @@ pub(super) async fn import(desk: &Desk, file: &Path, operator: &str) -> anyhow::
         }
     }
     if !problems.is_empty() {
-        bail!("nothing was imported:\n{}", problems.join("\n"));
+        return Err(Unreadable(format!("nothing was imported:\n{}", problems.join("\n"))).into());
     }
     let total = ready.len();
     for (done, (person, entry, source)) in (1_usize..).zip(ready) {

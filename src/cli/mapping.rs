@@ -75,7 +75,12 @@ pub(super) fn run(command: MappingCommand) -> anyhow::Result<ExitCode> {
         MappingCommand::Test { folder } => {
             let report = examples::run_folder(&folder);
             output::line(&report.to_string())?;
-            Ok(if report.is_ok() {
+            if report.cases == 0 {
+                output::error(
+                    "no example was found; name the folder that holds hl7v2/, tables/ and concepts/",
+                );
+            }
+            Ok(if report.is_ok() && report.cases > 0 {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::from(CONFIGURATION)

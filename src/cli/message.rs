@@ -134,7 +134,7 @@ async fn count(desk: &Desk, json: bool, reasons: bool) -> anyhow::Result<()> {
                 counts.processed,
                 "everything they imply is stored",
             ),
-            ("ignored", counts.ignored, "declined by a mapping"),
+            ("ignored", counts.ignored, "need nothing; see --reasons"),
             ("held", counts.held, "a person must act"),
             (
                 "duplicate",

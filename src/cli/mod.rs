@@ -88,7 +88,7 @@ enum Command {
     /// List tasks, and why some did not leave.
     #[command(subcommand)]
     Task(task::TaskCommand),
-    /// Record, import, list and withdraw consent.
+    /// Record, import and withdraw consent; `person show` lists it.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
     /// Print the version.
@@ -135,6 +135,8 @@ fn code_of(error: &anyhow::Error) -> u8 {
         CONFIGURATION
     } else if error.is::<context::Misused>() {
         USAGE
+    } else if error.is::<context::Unreadable>() {
+        DATA
     } else {
         1
     }

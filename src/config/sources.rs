@@ -149,7 +149,7 @@ fn layers(
         check.report(
             &at,
             says,
-            "begin with the base: mappings = [\"hl7v2\", \"overlay:epic\"]",
+            "begin with the base: mappings = [\"hl7v2\", \"file:site.toml\"]",
         );
         return Vec::new();
     }

@@ -93,6 +93,7 @@ impl Watch {
             for _ in told.duplicates..now.duplicates {
                 metrics.duplicate(&feed.source);
             }
+            metrics.processed("held", now.held.saturating_sub(told.held));
             for _ in told.refused..now.refused {
                 metrics.refused(&feed.source, "frame");
             }

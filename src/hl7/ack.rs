@@ -150,7 +150,10 @@ impl<'h> Writer<'h> {
         };
         let mut fields = vec![b"MSH".to_vec(), or(self.encoding_characters(), b"^~\\&")];
         fields.extend([5, 6, 3, 4].map(|number| self.echo(number).to_vec()));
-        fields.push(now.strftime("%Y%m%d%H%M%S%z").to_string().into_bytes());
+        // The offset begins with `+` or `-`, which a sender may use as its separator.
+        let time = now.strftime("%Y%m%d%H%M%S%z").to_string().into_bytes();
+        let field = self.delimiters.field;
+        fields.push(time.into_iter().take_while(|&b| b != field).collect());
         fields.push(Vec::new());
         fields.push(self.message_type());
         fields.push(self.own_text(id));

@@ -109,10 +109,15 @@ impl Header {
     #[must_use]
     pub fn salvage(bytes: &[u8]) -> Option<Header> {
         let segment = segment(bytes);
-        let field = segment.strip_prefix(b"MSH")?.get(..1)?;
+        let &field = segment.strip_prefix(b"MSH")?.first()?;
+        let delimiters = Delimiters {
+            field,
+            ..Delimiters::default()
+        };
         // A separator that is one of the others, or none, leaves nothing to answer with.
-        let msh = [b"MSH", field, b"^~\\&", field].concat();
-        Some(Header::of(segment, Delimiters::read(&msh).ok()?))
+        let msh = [b"MSH".as_slice(), &[field], b"^~\\&", &[field]].concat();
+        let read = Delimiters::read(&msh).ok()?;
+        (read == delimiters).then(|| Header::of(segment, delimiters))
     }
 
     /// `ADT^A08`, or only the code when there is no trigger, always joined by `^`.

@@ -146,7 +146,12 @@ impl Store {
         )?;
         let mut totals: BTreeMap<(String, String), i64> = BTreeMap::new();
         for (state, codes, count) in found {
-            let codes = words(codes);
+            // A task that is only observed stayed for its mode, whatever consent would have said.
+            let codes = if state == "observed" {
+                Vec::new()
+            } else {
+                words(codes)
+            };
             let reasons = if codes.is_empty() {
                 vec!["mode".to_owned()]
             } else {
