@@ -161,7 +161,7 @@ on_each_store! {
             row("TEST-2", "maybe"),
         ]);
         let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert_eq!(refused.status.code(), Some(1), "{errors}");
+        assert_eq!(refused.status.code(), Some(65), "{errors}");
         for part in ["nothing was imported", "line 5: identifier", "line 7: decision"] {
             assert!(errors.contains(part), "{errors}");
         }
