@@ -74,22 +74,24 @@ impl Compiler<'_, '_> {
     /// Compiles a value; `None`, with the reason noted, when it cannot be.
     pub(super) fn valuer(&mut self, table: &Table, at: Place, to: &Target<'_>) -> Option<Valuer> {
         let function = self.problems.word(table, "fn", FUNCTIONS);
-        if function.is_none() && table.get("fn").is_some() {
-            return None;
-        }
+        let misnamed = function.is_none() && table.get("fn").is_some();
         let on_null = self.on_null(table, to.on_null);
         let on_bad = self.on_bad(table, to.on_bad);
         let convert = match function {
             Some(Function::Text(convert)) => convert,
             _ => Convert::AsIs,
         };
-        let (source, deciding) = match function {
-            Some(Function::MinutesAfter) => self.minutes_after(table, at, to)?,
-            Some(Function::Reference) => self.reference(table, at, to)?,
-            Some(Function::Concept) => self.concept(table, at, to)?,
-            _ => self.plain_source(table, at, to)?,
+        // What else is wrong with the value is told together with the function's name.
+        let plain = KINDS.iter().any(|(key, _)| table.get(key).is_some());
+        let found = match function {
+            Some(Function::MinutesAfter) => self.minutes_after(table, at, to),
+            Some(Function::Reference) => self.reference(table, at, to),
+            Some(Function::Concept) => self.concept(table, at, to),
+            _ if misnamed && !plain => None,
+            _ => self.plain_source(table, at, to),
         };
         let lookup = self.lookup(table, to);
+        let (source, deciding) = found.filter(|_| !misnamed)?;
         let default = self.default(table, at, to, lookup);
         self.fits(&source, convert, lookup, (to, deciding));
         let shape = match to.kind {
