@@ -26,11 +26,13 @@ pub mod consent;
 // The world: the only readers of time, environment and keys; the only writer of rows.
 pub mod clock;
 pub mod config;
+pub mod tls;
 pub mod vault;
 pub mod store;
 pub mod telemetry;
 pub mod retry;
 pub mod guard;
+pub mod slots;
 // One tenant, compiled; and the one question that two stations ask.
 pub mod site;
 pub mod outreach;

@@ -35,9 +35,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The world.
     ("clock", &[]),
     ("config", &[]),
+    ("tls", &["config"]),
     ("vault", &[]),
     ("retry", &[]),
     ("guard", &[]),
+    ("slots", &[]),
     ("telemetry", &["config"]),
     (
         "store",
@@ -54,7 +56,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("outreach", &["consent", "crm", "store"]),
     // Stations: intake knows no mapping; pipeline and outbox meet in a table.
-    ("intake", &["clock", "config", "failure", "hl7", "store"]),
+    (
+        "intake",
+        &["clock", "config", "failure", "hl7", "slots", "store", "tls"],
+    ),
     (
         "pipeline",
         &[
@@ -70,7 +75,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     // Doors and assembly.
-    ("web", &["config", "telemetry"]),
+    ("web", &["config", "slots", "telemetry", "tls"]),
     (
         "daemon",
         &[
@@ -85,6 +90,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "site",
             "store",
             "telemetry",
+            "tls",
             "vault",
             "web",
         ],
@@ -143,7 +149,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/care/embedded.rs",
             "src/care/tests.rs",
             "src/cli/",
-            "src/intake/mllp/tls.rs",
+            "src/tls.rs",
             "src/outbox/spool.rs",
             "src/outbox/envelope_tests.rs",
             "src/store/",

@@ -67,7 +67,11 @@ written! {
     /// `[http]`
     Http {
         listen: Maybe<Door>,
+        tls: Maybe<Tls>,
+        plaintext_beyond_loopback: Maybe<bool>,
         connections: Maybe<u32>,
+        connections_per_peer: Maybe<u32>,
+        requests_per_minute: Maybe<u32>,
         body: Maybe<Size>,
         head_timeout: Maybe<Lasting>,
         request_timeout: Maybe<Lasting>,

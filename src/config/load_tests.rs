@@ -314,3 +314,18 @@ proptest::proptest! {
         drop(load(&format!("{CLINIC}{text}")));
     }
 }
+
+#[test]
+fn beyond_loopback_the_http_door_wants_tls_or_serves_no_api() {
+    let open = "[http]\nlisten = \"0.0.0.0:8443\"\n";
+    let problems = Config::from_texts(Some(("careloop.toml", open)), &Environment::new());
+    let problems = problems.err().unwrap();
+    let found = problems.iter().find(|problem| problem.at == "http.listen");
+    assert!(found.unwrap().says.contains("expected TLS"));
+    let plain = format!("{open}plaintext_beyond_loopback = true\n");
+    let config = Config::from_texts(Some(("careloop.toml", &plain)), &Environment::new());
+    assert!(!config.ok().unwrap().http.serves_api());
+    let tls = format!("{open}tls = {{ certificate = \"a.pem\", key = \"a.key\" }}\n");
+    let config = Config::from_texts(Some(("careloop.toml", &tls)), &Environment::new());
+    assert!(config.ok().unwrap().http.serves_api());
+}

@@ -37,7 +37,7 @@ pub struct Config {
     pub broker: Option<BrokerConfig>,
     /// The spool file's folder, used without a broker.
     pub spool: PathBuf,
-    /// Health and metrics.
+    /// Health, metrics and the CRM's API.
     pub http: HttpConfig,
     /// Bounds of every MLLP listener.
     pub mllp: MllpLimits,
@@ -107,13 +107,21 @@ pub struct BrokerConfig {
     pub confirm_timeout: Duration,
 }
 
-/// Health and metrics.
+/// The HTTP door: health, metrics, and the CRM's API.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Where to listen; `None` turns the door off.
     pub listen: Option<SocketAddr>,
+    /// TLS, which the API needs beyond loopback.
+    pub tls: Option<TlsConfig>,
+    /// Plaintext beyond loopback, which must be asked for by this name: health and metrics only.
+    pub plaintext_beyond_loopback: bool,
     /// Connections in all.
     pub connections: usize,
+    /// Connections that one address may hold.
+    pub connections_per_peer: usize,
+    /// Requests a minute for each token, and failed ones for each address.
+    pub requests_per_minute: u32,
     /// Largest request body, in bytes.
     pub body: usize,
     /// How long a request head may take.
@@ -221,6 +229,14 @@ pub struct Team {
     pub name: String,
     /// Its location.
     pub location: String,
+}
+
+impl HttpConfig {
+    /// Whether the CRM's API is served: over TLS, or to this machine only.
+    pub fn serves_api(&self) -> bool {
+        let local = |address: SocketAddr| address.ip().to_canonical().is_loopback();
+        self.tls.is_some() || self.listen.is_some_and(local)
+    }
 }
 
 /// What becomes of the tasks that are computed.

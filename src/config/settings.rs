@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::address::Url;
 use super::file;
 use super::load::{Check, Place};
+use super::sources;
 use super::{
     BrokerConfig, Grace, HttpConfig, KeySource, LogConfig, MllpLimits, Pace, Secret, StoreConfig,
 };
@@ -171,16 +172,42 @@ pub(super) fn http(check: &mut Check<'_>, written: &file::Http) -> HttpConfig {
     let head = written.head_timeout.as_ref();
     let head_timeout = check.lasting("http.head_timeout", head, 100..=5 * MINUTE);
     let request = written.request_timeout.as_ref();
+    let tls = written
+        .tls
+        .as_ref()
+        .and_then(|tls| sources::tls_config(check, &Place::of("http.tls", tls), tls));
+    let plaintext = written.plaintext_beyond_loopback.as_ref();
+    let plaintext_beyond_loopback = plaintext.is_some_and(|named| *named.get_ref());
+    if let Some(listen) = &written.listen
+        && let Some(address) = listen.get_ref().0
+        && !address.ip().to_canonical().is_loopback()
+        && written.tls.is_none()
+        && !check.is_taken_out("http.tls")
+        && !plaintext_beyond_loopback
+    {
+        check.report(
+            &Place::of("http.listen", listen),
+            "expected TLS on an address beyond loopback, found plaintext",
+            "add `tls = { certificate = …, key = … }`; for health and metrics alone, in a network \
+             that is protected otherwise, `plaintext_beyond_loopback = true`",
+        );
+    }
+    let (all, per_peer) = (&written.connections, &written.connections_per_peer);
+    let rate = written.requests_per_minute.as_ref();
     HttpConfig {
         listen: written
             .listen
             .as_ref()
             .and_then(|listen| listen.get_ref().0),
-        connections: whole(check.count(
-            "http.connections",
-            written.connections.as_ref(),
+        tls,
+        plaintext_beyond_loopback,
+        connections: whole(check.count("http.connections", all.as_ref(), 1..=65_535)),
+        connections_per_peer: whole(check.count(
+            "http.connections_per_peer",
+            per_peer.as_ref(),
             1..=65_535,
         )),
+        requests_per_minute: check.count("http.requests_per_minute", rate, 1..=1_000_000),
         body: check.size("http.body", written.body.as_ref(), 1_024..=64 << 20),
         head_timeout,
         request_timeout: check.lasting("http.request_timeout", request, 100..=10 * MINUTE),

@@ -203,7 +203,8 @@ fn identifiers(
     trusted
 }
 
-fn tls_config(
+/// TLS of a listener, as its table says.
+pub(super) fn tls_config(
     check: &mut Check<'_>,
     place: &Place,
     written: &Spanned<file::Tls>,

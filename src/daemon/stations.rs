@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
 use super::Floor;
 use crate::clock;
@@ -19,6 +20,7 @@ use crate::pipeline::{Pipeline, Sweep, Worker};
 use crate::site::Site;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::tls;
 use crate::web;
 
 /// What every station needs.
@@ -185,11 +187,15 @@ pub(super) async fn serve_http(
         reasons: Arc::new(reasons),
     };
     let router = web::router(state, &config.http);
-    floor.tracker.spawn(web::serve(
-        listener,
-        router,
-        config.http.clone(),
-        floor.stop.clone(),
-    ));
+    let tls = config.http.tls.as_ref().map(tls::server_config);
+    let tls = tls.transpose().context("http")?.map(TlsAcceptor::from);
+    let listening = web::Listening {
+        socket: listener,
+        tls,
+        limits: config.http.clone(),
+    };
+    floor
+        .tracker
+        .spawn(web::serve(listening, router, floor.stop.clone()));
     Ok(Some(bound))
 }

@@ -15,9 +15,10 @@ use crate::config::HttpConfig;
 use crate::telemetry::Metrics;
 
 mod health;
+mod log;
 mod serve;
 
-pub use serve::serve;
+pub use serve::{Listening, serve};
 
 /// What the pages show.
 #[derive(Clone)]
@@ -46,6 +47,7 @@ fn bounded(routes: Router, most: usize, within: Duration) -> Router {
         .layer(from_fn(move |request: Request, next: Next| {
             limit(request, next, most, within)
         }))
+        .layer(from_fn(log::line))
 }
 
 async fn limit(request: Request, next: Next, most: usize, within: Duration) -> Response {

@@ -1,6 +1,6 @@
 //! The door on real sockets: what it answers, and whom it lets go.
 
-use super::{State, bounded, router, serve};
+use super::{Listening, State, bounded, router, serve};
 use crate::config::HttpConfig;
 use crate::telemetry::Metrics;
 use axum::Router;
@@ -21,7 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn limits() -> HttpConfig {
     HttpConfig {
         listen: None,
+        tls: None,
+        plaintext_beyond_loopback: false,
         connections: 4,
+        connections_per_peer: 4,
+        requests_per_minute: 600,
         body: 16,
         head_timeout: Duration::from_millis(200),
         request_timeout: Duration::from_millis(200),
@@ -37,7 +41,12 @@ struct Running {
 async fn start(routes: Router) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let serving = serve(listener, routes, limits(), stop.clone());
+    let listening = Listening {
+        socket: listener,
+        tls: None,
+        limits: limits(),
+    };
+    let serving = serve(listening, routes, stop.clone());
     let task = TaskTracker::new().spawn(serving);
     Running {
         address,

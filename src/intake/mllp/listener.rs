@@ -20,10 +20,11 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::config::{AddressRange, MllpLimits};
-use crate::intake::mllp::admission::{Slot, Slots, is_allowed};
+use crate::intake::mllp::admission::is_allowed;
 use crate::intake::mllp::connection::{Ending, Reply, Terms, Then, converse, part};
 use crate::intake::mllp::{Coverage, Refusal};
 use crate::intake::{Door, Feed, Handled, Unready};
+use crate::slots::{Slot, Slots};
 
 /// How often an agreement is looked at, besides at every connection and frame.
 const RECHECK: Duration = Duration::from_secs(3600);
@@ -162,7 +163,7 @@ impl Listener {
         } else if !self.is_covered() {
             Err(Refusal::NoAgreement)
         } else {
-            self.slots.take(peer.ip())
+            self.slots.take(peer.ip()).map_err(Refusal::from)
         };
         match slot {
             Ok(slot) => {

@@ -8,10 +8,8 @@ mod connection;
 pub mod frame;
 mod listener;
 mod station;
-mod tls;
 
 pub use station::{Bound, Coverage, Endpoint, OpenError, Station};
-pub use tls::{TlsError, server_config};
 
 /// Why a frame or a connection was refused. Closed: these are labels of counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +32,15 @@ pub enum Refusal {
     Handshake,
     /// No agreement in force covers the source.
     NoAgreement,
+}
+
+impl From<crate::slots::Full> for Refusal {
+    fn from(full: crate::slots::Full) -> Self {
+        match full {
+            crate::slots::Full::InAll => Self::TooManyConnections,
+            crate::slots::Full::ForPeer => Self::TooManyFromPeer,
+        }
+    }
 }
 
 impl Refusal {

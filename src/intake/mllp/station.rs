@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{MllpLimits, Source};
-use crate::intake::mllp::admission::Slots;
 use crate::intake::mllp::connection::LARGE_AT_ONCE;
 use crate::intake::mllp::listener::{Listener, REFUSALS_AT_ONCE, bind};
-use crate::intake::mllp::tls::{TlsError, server_config};
 use crate::intake::{Door, Feed};
+use crate::slots::Slots;
+use crate::tls::{TlsError, server_config};
 
 /// Whether an agreement in force covers the source on a day.
 pub type Coverage = Arc<dyn Fn(Date) -> bool + Send + Sync>;
