@@ -4,6 +4,7 @@
 //! [`evaluate()`] answers for one person on one day and keeps only the verdict: no value is looked
 //! at. "No evidence found" is never worded as "not done".
 
+mod answer;
 mod calendar;
 mod compile;
 mod embedded;
@@ -17,6 +18,7 @@ mod referral;
 mod rule;
 mod task;
 
+pub use answer::{Answer, Beyond, Effect, RestReason};
 pub use calendar::Span;
 pub use evaluate::{Evaluation, GapStatus, History, ReasonCode, evaluate};
 pub use finding::{FindingEvent, FindingState, Known, Step, reconcile};

@@ -13,6 +13,10 @@ vocabulary! {
         Queued = "queued",
         /// Published and confirmed.
         Requested = "requested",
+        /// Somebody took it.
+        Accepted = "accepted",
+        /// A contact was tried or made.
+        InProgress = "in-progress",
         /// The rule, location or source only observes: computed, never published.
         Observed = "observed",
         /// The coordinator did it.
@@ -21,6 +25,10 @@ vocabulary! {
         Cancelled = "cancelled",
         /// Its due date passed.
         Expired = "expired",
+        /// The coordinator gave up: nobody could be reached.
+        Failed = "failed",
+        /// The broker gave it back: no consumer could take it.
+        DeadLettered = "dead-lettered",
     }
 }
 
@@ -49,10 +57,24 @@ vocabulary! {
         PatientDeceased = "patient-deceased",
         /// The person's record was merged away.
         PatientMerged = "patient-merged",
+        /// The CRM reports that somebody took it.
+        Accepted = "accepted",
+        /// The CRM reports a contact, or that one was tried.
+        Attempted = "attempted",
         /// The CRM reports it done.
         CompletedByCrm = "completed-by-crm",
         /// The CRM reports that the person or the coordinator declined it.
         DeclinedByCrm = "declined-by-crm",
+        /// The CRM reports that the person asked for another time.
+        CallBackAsked = "call-back-asked",
+        /// The CRM reports that the contact point is not the person's.
+        WrongNumber = "wrong-number",
+        /// The CRM reports that nobody could be reached.
+        GivenUp = "given-up",
+        /// Nobody took it in its time: it goes to a wider team.
+        Rerouted = "rerouted",
+        /// The broker gave it back.
+        DeadLettered = "dead-lettered",
         /// Its due date passed.
         Expired = "expired",
         /// A newer cycle took its place.
@@ -63,24 +85,41 @@ vocabulary! {
 impl TaskState {
     /// Whether nothing moves it any more.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Cancelled | Self::Expired)
+        matches!(
+            self,
+            Self::Completed | Self::Cancelled | Self::Expired | Self::Failed | Self::DeadLettered
+        )
     }
 
-    /// Whether a withdrawal must tell the CRM: it has been published.
+    /// Whether the CRM has it: a withdrawal must tell it.
     pub const fn was_published(self) -> bool {
-        matches!(self, Self::Requested)
+        matches!(self, Self::Requested | Self::Accepted | Self::InProgress)
+    }
+
+    /// Whether it left or is about to: only the person, the record or the law takes it back.
+    pub const fn has_left(self) -> bool {
+        self.was_published() || matches!(self, Self::Queued)
+    }
+
+    /// Whether the CRM may still answer: it has it, or had it and will be given it again.
+    const fn is_answerable(self) -> bool {
+        self.has_left() || matches!(self, Self::Deferred)
     }
 
     /// The state after `event`, or `None` where the event is recorded but not applied.
     ///
     /// A published task is not withheld again: a denial that comes later withdraws it. A withheld
     /// or deferred one stays, since a consent recorded tomorrow may free it. The CRM may answer
-    /// before the broker's confirm has been seen, so a queued task can be completed.
+    /// before the broker's confirm has been seen, so a queued task can be completed; and while a
+    /// task waits for the hour at which the person wants to be called.
     pub const fn after(self, event: TaskEvent) -> Option<Self> {
         use TaskEvent as E;
+        if self.is_terminal() {
+            return None;
+        }
         match (self, event) {
-            (Self::Completed | Self::Cancelled | Self::Expired, _) => None,
-            (Self::Withheld | Self::Deferred | Self::Observed, E::Allowed) => Some(Self::Queued),
+            (Self::Withheld | Self::Deferred | Self::Observed, E::Allowed)
+            | (Self::Requested, E::Rerouted) => Some(Self::Queued),
             (Self::Withheld | Self::Observed | Self::Queued, E::Deferred) => Some(Self::Deferred),
             (Self::Observed, E::Denied)
             | (Self::Deferred | Self::Queued, E::Denied | E::ConsentRevoked | E::OptedOut) => {
@@ -88,9 +127,12 @@ impl TaskState {
             }
             (Self::Withheld | Self::Deferred | Self::Queued, E::Muted) => Some(Self::Observed),
             (Self::Queued, E::Confirmed) => Some(Self::Requested),
-            (Self::Queued | Self::Requested, E::CompletedByCrm) => Some(Self::Completed),
-            (Self::Queued | Self::Requested, E::DeclinedByCrm)
-            | (Self::Requested, E::Denied | E::ConsentRevoked | E::OptedOut)
+            (Self::Queued | Self::Requested, E::DeadLettered) => Some(Self::DeadLettered),
+            (Self::Queued | Self::Requested | Self::Deferred, E::Accepted) => Some(Self::Accepted),
+            (
+                Self::Requested | Self::Accepted | Self::InProgress,
+                E::Denied | E::ConsentRevoked | E::OptedOut,
+            )
             | (
                 _,
                 E::GapClosed
@@ -100,6 +142,14 @@ impl TaskState {
                 | E::PatientMerged,
             ) => Some(Self::Cancelled),
             (_, E::Expired) => Some(Self::Expired),
+            (state, answer) if state.is_answerable() => match answer {
+                E::Attempted => Some(Self::InProgress),
+                E::CompletedByCrm => Some(Self::Completed),
+                E::DeclinedByCrm => Some(Self::Cancelled),
+                E::CallBackAsked | E::WrongNumber => Some(Self::Deferred),
+                E::GivenUp => Some(Self::Failed),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -151,12 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn only_an_allowance_queues_and_only_a_queued_task_is_requested() {
+    fn only_an_allowance_or_a_wider_team_queues_and_only_a_queued_task_is_requested() {
         for state in TaskState::ALL {
             for event in TaskEvent::ALL {
                 let after = state.after(*event);
                 if after == Some(TaskState::Queued) {
-                    assert_eq!(*event, TaskEvent::Allowed);
+                    assert!(matches!(event, TaskEvent::Allowed | TaskEvent::Rerouted));
                 }
                 if after == Some(TaskState::Requested) {
                     assert_eq!((*state, *event), (TaskState::Queued, TaskEvent::Confirmed));

@@ -1,4 +1,4 @@
-//! The answers of the CRM: a task completed, a person who opted out; each takes effect once.
+//! The answers of the CRM, each with the effect that the table of `care::Answer` gives it, once.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Error;
-use super::events::{self, OptOutScope, TaskEvent, TaskEventKind};
+use super::events::{self, OptOutScope, TaskEvent};
 use super::rabbit::TaskEvents;
-use crate::care;
+use crate::care::Answer;
 use crate::clock;
 use crate::consent::Channel;
 use crate::store::{AuditEntry, NewOptOut, Store, TaskEventEffect, TenantId, Tx};
@@ -92,13 +92,7 @@ impl Answers {
         };
         let (index, channel) = contact.unwrap_or((None, None));
         let mut people = vec![tx.survivor(person).await?];
-        if let (
-            TaskEventKind::OptedOut {
-                scope: OptOutScope::ContactPoint,
-            },
-            Some(index),
-        ) = (event.kind, &index)
-        {
+        if let (Some(OptOutScope::ContactPoint), Some(index)) = (event.scope, &index) {
             for sharing in tx.people_sharing(index).await? {
                 let survivor = tx.survivor(sharing).await?;
                 if !people.contains(&survivor) {
@@ -108,27 +102,25 @@ impl Answers {
         }
         people.sort_unstable();
         drop(tx);
-        match event.kind {
-            TaskEventKind::Completed => self.commit(event, person, None, &[]).await,
-            TaskEventKind::OptedOut { scope } => {
-                let opt_out = NewOptOut {
-                    value_index: index.filter(|_| scope == OptOutScope::ContactPoint),
-                    channel: channel
-                        .filter(|_| scope == OptOutScope::Channel)
-                        .and_then(|name| Channel::from_name(&name)),
-                    at: event.at,
-                    origin: "crm",
-                };
-                self.commit(event, person, Some(opt_out), &people).await
-            }
-        }
+        let Some(scope) = event.scope else {
+            return self.commit(event, person, None, &[]).await;
+        };
+        let opt_out = NewOptOut {
+            value_index: index.filter(|_| scope == OptOutScope::ContactPoint),
+            channel: channel
+                .filter(|_| scope == OptOutScope::Channel)
+                .and_then(|name| Channel::from_name(&name)),
+            at: event.at,
+            origin: "crm",
+        };
+        self.commit(event, person, Some(opt_out), &people).await
     }
 
     /// An answer about a task that is not here is kept, so that somebody can ask the CRM about it.
     async fn unknown(&self, event: &TaskEvent) -> Result<TaskEventEffect, Error> {
         let now = clock::now();
         let mut tx = self.store.write(self.tenant).await?;
-        let row = (event.id.as_str(), event.task, name(event.kind));
+        let row = (event.id.as_str(), event.task, event.answer.name());
         let fresh = tx.record_task_event(row, false, (event.at, now)).await?;
         tx.commit().await?;
         if fresh {
@@ -178,13 +170,10 @@ impl Answers {
 
 /// Records an event once, with what it does to its task.
 async fn write(tx: &mut Tx, event: &TaskEvent, now: Timestamp) -> Result<TaskEventEffect, Error> {
-    let happened = match event.kind {
-        TaskEventKind::Completed => care::TaskEvent::CompletedByCrm,
-        TaskEventKind::OptedOut { .. } => care::TaskEvent::OptedOut,
-    };
+    let happened = event.answer.effect().task;
     let task = tx.task_state(event.task).await?;
     let state = task.and_then(|(_, state)| state.after(happened));
-    let row = (event.id.as_str(), event.task, name(event.kind));
+    let row = (event.id.as_str(), event.task, event.answer.name());
     if !tx
         .record_task_event(row, state.is_some(), (event.at, now))
         .await?
@@ -202,22 +191,15 @@ fn entry(event: &TaskEvent, now: Timestamp) -> AuditEntry {
     AuditEntry {
         at: now,
         actor: "crm".to_owned(),
-        action: match event.kind {
-            TaskEventKind::Completed => "task.complete",
-            TaskEventKind::OptedOut { .. } => "person.opt-out",
+        action: match event.answer {
+            Answer::OptedOut => "person.opt-out",
+            Answer::Completed => "task.complete",
+            _ => "task.answer",
         },
         outcome: "done",
         purpose: None,
         entity: ("task", Some(event.task)),
         message: None,
         detail: None,
-    }
-}
-
-/// An event's kind as it is stored.
-const fn name(kind: TaskEventKind) -> &'static str {
-    match kind {
-        TaskEventKind::Completed => "completed",
-        TaskEventKind::OptedOut { .. } => "opted-out",
     }
 }

@@ -1,21 +1,31 @@
 //! What the CRM says about a task: a closed shape, read without ever echoing a value.
 //!
 //! ```json
-//! {"id": "crm-1", "task": "<ULID>", "version": 1, "type": "completed", "at": "<RFC 3339>"}
-//! {"id": "crm-2", "task": "<ULID>", "version": 1, "type": "opted-out", "scope": "channel", "at": "…"}
+//! {"id": "crm-1", "task": "<ULID>", "version": 1, "type": "accepted", "at": "<RFC 3339>"}
+//! {"id": "crm-2", "task": "<ULID>", "version": 1, "type": "completed", "topic": "<gapId>", "at": "…"}
+//! {"id": "crm-3", "task": "<ULID>", "version": 1, "type": "call-back-at", "callBackAt": "…", "at": "…"}
+//! {"id": "crm-4", "task": "<ULID>", "version": 1, "type": "opted-out", "scope": "channel", "at": "…"}
 //! ```
 //!
-//! The tenant is that of the queue on which the event came; the body has no say in it.
+//! [`TASK_EVENT_SCHEMA`] says the same to machines. The tenant is that of the queue on which the
+//! event came; the body has no say in it.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::care::Answer;
 use crate::outbox::envelope::from_ulid;
+
+/// The shape of a task event as a JSON Schema (draft 2020-12), for those who write them.
+pub const TASK_EVENT_SCHEMA: &str = include_str!("schema/task-event.v1.schema.json");
 
 /// The largest event that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
+
+/// The largest version that an event may name.
+const MAX_VERSION: u32 = 2_147_483_647;
 
 /// What happened to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,21 +37,15 @@ pub struct TaskEvent {
     /// The version of the task that the sender had before it.
     pub version: u32,
     /// What happened.
-    pub kind: TaskEventKind,
+    pub answer: Answer,
+    /// The one topic that it speaks of (`gapId`); `None` for the whole task.
+    pub topic: Option<Uuid>,
+    /// When the person wants to be contacted again, for [`Answer::CallBackAt`] only.
+    pub call_back_at: Option<Timestamp>,
+    /// How far the refusal goes, for [`Answer::OptedOut`] only.
+    pub scope: Option<OptOutScope>,
     /// When it happened.
     pub at: Timestamp,
-}
-
-/// The kinds of task events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TaskEventKind {
-    /// The task was done.
-    Completed,
-    /// The person does not want to be contacted.
-    OptedOut {
-        /// How far that goes.
-        scope: OptOutScope,
-    },
 }
 
 /// How far an opt-out goes.
@@ -70,7 +74,9 @@ pub enum Error {
         column: usize,
     },
     /// A field that the shape does not have, or one that is there twice.
-    #[error("task event: expected only id, task, version, type, at, scope, specversion, each once")]
+    #[error(
+        "task event: expected only id, task, version, type, at, topic, callBackAt, scope, each once"
+    )]
     UnknownField,
     /// A field that is missing.
     #[error("{0}: expected a value, found none")]
@@ -96,8 +102,10 @@ struct Raw {
     #[serde(rename = "type")]
     kind: Option<Value>,
     at: Option<Value>,
+    topic: Option<Value>,
+    #[serde(rename = "callBackAt")]
+    call_back_at: Option<Value>,
     scope: Option<Value>,
-    specversion: Option<Value>,
 }
 
 /// Reads an event.
@@ -114,17 +122,38 @@ pub fn parse(body: &[u8]) -> Result<TaskEvent, Error> {
             column: error.column(),
         },
     })?;
-    if raw
-        .specversion
-        .as_ref()
-        .is_some_and(|version| version != "1.0")
-    {
-        return Err(Error::Field {
-            field: "specversion",
-            expected: "1.0",
-        });
-    }
-    let id = text("id", raw.id.as_ref())?;
+    let answer = Answer::from_name(text("type", raw.kind.as_ref())?);
+    let answer = answer.ok_or(Error::Field {
+        field: "type",
+        expected: "a type of the schema, such as accepted, completed or opted-out",
+    })?;
+    let speaks_of_topics = matches!(
+        answer,
+        Answer::Scheduled | Answer::Completed | Answer::Declined | Answer::DoneElsewhere
+    );
+    Ok(TaskEvent {
+        id: sender_id(raw.id.as_ref())?,
+        task: ulid("task", raw.task.as_ref())?,
+        version: version(raw.version.as_ref())?,
+        answer,
+        topic: match &raw.topic {
+            Some(topic) if speaks_of_topics => Some(ulid("topic", Some(topic))?),
+            topic => none("topic", topic.as_ref())?,
+        },
+        call_back_at: match answer {
+            Answer::CallBackAt => Some(instant("callBackAt", raw.call_back_at.as_ref())?),
+            _ => none("callBackAt", raw.call_back_at.as_ref())?,
+        },
+        scope: match answer {
+            Answer::OptedOut => Some(scope(raw.scope.as_ref())?),
+            _ => none("scope", raw.scope.as_ref())?,
+        },
+        at: instant("at", raw.at.as_ref())?,
+    })
+}
+
+fn sender_id(value: Option<&Value>) -> Result<String, Error> {
+    let id = text("id", value)?;
     let is_id = (1..=64).contains(&id.len())
         && id
             .bytes()
@@ -135,60 +164,89 @@ pub fn parse(body: &[u8]) -> Result<TaskEvent, Error> {
             expected: "1 to 64 of A-Z a-z 0-9 . _ : -",
         });
     }
-    let task = from_ulid(text("task", raw.task.as_ref())?).ok_or(Error::Field {
-        field: "task",
-        expected: "a ULID (26 characters)",
-    })?;
-    let version = raw.version.ok_or(Error::Missing("version"))?;
-    let version = version
-        .as_u64()
+    Ok(id.to_owned())
+}
+
+fn ulid(field: &'static str, value: Option<&Value>) -> Result<Uuid, Error> {
+    let expected = "a ULID (26 characters)";
+    from_ulid(text(field, value)?).ok_or(Error::Field { field, expected })
+}
+
+/// A whole number, however JSON spells it: `2`, `2.0` and `2e0` are one number.
+fn version(value: Option<&Value>) -> Result<u32, Error> {
+    let value = value.ok_or(Error::Missing("version"))?;
+    let whole = value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+        format!("{number:.0}").parse().ok()
+    });
+    whole
         .and_then(|version| u32::try_from(version).ok())
-        .filter(|version| *version > 0)
+        .filter(|version| (1..=MAX_VERSION).contains(version))
         .ok_or(Error::Field {
             field: "version",
             expected: "a number from 1",
-        })?;
-    let at = text("at", raw.at.as_ref())?
-        .parse()
-        .map_err(|_quoting: jiff::Error| Error::Field {
-            field: "at",
-            expected: "an RFC 3339 instant",
-        })?;
-    let kind = kind(text("type", raw.kind.as_ref())?, raw.scope.as_ref())?;
-    Ok(TaskEvent {
-        id: id.to_owned(),
-        task,
-        version,
-        kind,
-        at,
-    })
+        })
 }
 
-fn kind(kind: &str, scope: Option<&Value>) -> Result<TaskEventKind, Error> {
-    match (kind, scope) {
-        ("completed", None) => Ok(TaskEventKind::Completed),
-        ("completed", Some(_)) => Err(Error::Field {
-            field: "scope",
-            expected: "no scope on a completed task",
-        }),
-        ("opted-out", scope) => {
-            let scope = match text("scope", scope)? {
-                "contact-point" => OptOutScope::ContactPoint,
-                "channel" => OptOutScope::Channel,
-                "all" => OptOutScope::All,
-                _ => {
-                    let expected = "contact-point, channel or all";
-                    return Err(Error::Field {
-                        field: "scope",
-                        expected,
-                    });
-                }
-            };
-            Ok(TaskEventKind::OptedOut { scope })
+/// An RFC 3339 instant of this century, in the spelling of the schema.
+fn instant(field: &'static str, value: Option<&Value>) -> Result<Timestamp, Error> {
+    let expected = "an RFC 3339 instant such as 2026-11-20T14:03:05Z";
+    let wrong = Error::Field { field, expected };
+    let text = text(field, value)?;
+    if !is_spelled_as_instant(text) {
+        return Err(wrong);
+    }
+    text.parse().map_err(|_quoting: jiff::Error| wrong)
+}
+
+fn is_spelled_as_instant(text: &str) -> bool {
+    let Some((head, rest)) = text.split_at_checked(19) else {
+        return false;
+    };
+    let form = |text: &str| -> String {
+        let shape = |c: char| if c.is_ascii_digit() { '0' } else { c };
+        text.chars().map(shape).collect()
+    };
+    let fraction = rest.strip_prefix('.').map_or(Some(rest), |rest| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest.get(end..).filter(|_| (1..=9).contains(&end))
+    });
+    let is_offset = |zone: &str| match form(zone).as_str() {
+        "Z" => true,
+        "+00:00" | "-00:00" => {
+            let number = |part: Option<&str>| part.and_then(|part| part.parse::<u8>().ok());
+            number(zone.get(1..3)).is_some_and(|hours| hours < 24)
+                && number(zone.get(4..6)).is_some_and(|minutes| minutes < 60)
         }
+        _ => false,
+    };
+    head.starts_with("20")
+        && !head.ends_with("60")
+        && form(head) == "0000-00-00T00:00:00"
+        && fraction.is_some_and(is_offset)
+}
+
+fn scope(value: Option<&Value>) -> Result<OptOutScope, Error> {
+    match text("scope", value)? {
+        "contact-point" => Ok(OptOutScope::ContactPoint),
+        "channel" => Ok(OptOutScope::Channel),
+        "all" => Ok(OptOutScope::All),
         _ => Err(Error::Field {
-            field: "type",
-            expected: "completed or opted-out",
+            field: "scope",
+            expected: "contact-point, channel or all",
+        }),
+    }
+}
+
+/// A field that events of this type do not have.
+fn none<T>(field: &'static str, value: Option<&Value>) -> Result<Option<T>, Error> {
+    match value {
+        None => Ok(None),
+        Some(_) => Err(Error::Field {
+            field,
+            expected: "no such field on an event of this type",
         }),
     }
 }
@@ -205,78 +263,5 @@ fn text<'a>(field: &'static str, value: Option<&'a Value>) -> Result<&'a str, Er
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const TASK: &str = "01JD8Q2W7V3N5R6T8Y9ZABCDEG";
-
-    fn event(extra: &str) -> String {
-        format!(
-            r#"{{"id":"crm-1","task":"{TASK}","version":2,"at":"2026-11-20T14:03:05Z"{extra}}}"#
-        )
-    }
-
-    #[test]
-    fn a_completed_task_and_an_opt_out_are_read() {
-        let done = parse(event(r#","type":"completed","specversion":"1.0""#).as_bytes()).unwrap();
-        assert_eq!(done.kind, TaskEventKind::Completed);
-        assert_eq!((done.id.as_str(), done.version), ("crm-1", 2));
-        assert_eq!(done.task, from_ulid(TASK).unwrap());
-        let out = parse(event(r#","type":"opted-out","scope":"all""#).as_bytes()).unwrap();
-        assert_eq!(
-            out.kind,
-            TaskEventKind::OptedOut {
-                scope: OptOutScope::All
-            }
-        );
-    }
-
-    #[test]
-    fn an_error_names_the_field_and_never_the_value() {
-        for (extra, field) in [
-            (r#","type":"Ada Example""#, "type"),
-            (r#","type":"opted-out""#, "scope"),
-            (r#","type":"opted-out","scope":"Ada""#, "scope"),
-            (r#","type":"completed","scope":"all""#, "scope"),
-            (r#","type":"completed","note":"Ada Example""#, "task event"),
-            (r#","type":"completed","id":"Ada""#, "task event"),
-            (r#","type":"completed","specversion":"Ada""#, "specversion"),
-            (r#","type":{"Ada":1}"#, "type"),
-        ] {
-            let error = parse(event(extra).as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with(field), "{error}");
-            assert!(!error.contains("Ada"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_tenant_in_the_body_is_refused() {
-        let body = event(r#","type":"completed","tenant":"other""#);
-        assert_eq!(parse(body.as_bytes()), Err(Error::UnknownField));
-    }
-
-    #[test]
-    fn bounds_are_kept() {
-        let long = vec![b' '; MAX_BYTES + 1];
-        assert_eq!(parse(&long), Err(Error::TooLong(MAX_BYTES + 1)));
-        assert!(matches!(parse(b"[]"), Err(Error::NotJson { .. })));
-        let zero = event(r#","type":"completed""#).replace("\"version\":2", "\"version\":0");
-        assert!(matches!(
-            parse(zero.as_bytes()),
-            Err(Error::Field {
-                field: "version",
-                ..
-            })
-        ));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let refused = parse(&bytes).is_err();
-            prop_assert!(refused);
-        }
-    }
-}
+#[path = "events_tests.rs"]
+mod tests;

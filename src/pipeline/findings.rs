@@ -185,7 +185,7 @@ impl Round<'_> {
             let task = tasks.iter().find(|task| task.key == finding.key);
             task.map_or(0, |task| match task.state {
                 TaskState::Completed => 4,
-                TaskState::Requested => 3,
+                TaskState::Requested | TaskState::Accepted | TaskState::InProgress => 3,
                 TaskState::Queued => 2,
                 _ => 1,
             })

@@ -81,7 +81,7 @@ impl Round<'_> {
     /// when their mode did.
     pub(super) fn is_to_be_asked(&self, rule: &Rule, task: &TaskRow, record: &Record) -> bool {
         let due = task.ask_at.is_some_and(|at| at <= self.desk.cause.now);
-        if matches!(task.state, TaskState::Queued | TaskState::Requested) {
+        if task.state.has_left() {
             // What left is only taken back when consent, a restriction or the person's record says
             // so; a change of mode does not call anything back.
             return due || self.retold;
@@ -115,7 +115,7 @@ impl Round<'_> {
         if let Some(rule) = self.desk.site.rules.get(&task.detail.rule) {
             task.mode = self.mode(rule, record);
         }
-        let left = matches!(before, Some(TaskState::Queued | TaskState::Requested));
+        let left = before.is_some_and(TaskState::has_left);
         if left {
             self.withdraw_if_denied(&mut task, &decision, effects);
         } else {

@@ -262,7 +262,7 @@ impl Tx {
         )?;
         run!(
             self,
-            "UPDATE task SET ask_at = $3 WHERE tenant = $1 AND state IN ('withheld', 'deferred', 'queued', 'observed', 'requested') \
+            "UPDATE task SET ask_at = $3 WHERE tenant = $1 AND state IN ('withheld', 'deferred', 'queued', 'observed', 'requested', 'accepted', 'in-progress') \
              AND person IN (WITH RECURSIVE member (id) AS (SELECT id FROM person WHERE tenant = $1 AND id = $2 \
              UNION SELECT link.retired FROM person_link AS link JOIN member ON link.survivor = member.id WHERE link.tenant = $1 AND link.until_at IS NULL) \
              SELECT id FROM member)",
