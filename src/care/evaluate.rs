@@ -62,6 +62,8 @@ pub struct Evaluation {
     pub due: Option<Date>,
     /// Whether the grace after the due date is over.
     pub overdue: bool,
+    /// Whether a matching appointment is booked that may bring the evidence.
+    pub parked: bool,
     /// How urgent a task would be.
     pub priority: Priority,
     /// When a task made at this moment would be due. A task keeps the one it was made with.

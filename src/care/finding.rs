@@ -3,6 +3,7 @@
 use crate::crm::vocabulary;
 
 use super::evaluate::{Evaluation, GapStatus};
+use super::task::TopicEnd;
 
 vocabulary! {
     /// Where a finding stands.
@@ -11,6 +12,8 @@ vocabulary! {
         Open = "open",
         /// It will open soon.
         Prospective = "prospective",
+        /// A matching appointment is booked that may bring the evidence; nobody is to be asked.
+        Parked = "parked",
         /// Evidence was found.
         Closed = "closed",
         /// The rule no longer speaks of it, or can no longer say.
@@ -25,6 +28,8 @@ vocabulary! {
         Found = "found",
         /// The rule foresees it.
         Foreseen = "foreseen",
+        /// The rule found or foresees it, and a matching appointment is booked.
+        Parked = "parked",
         /// Evidence closed it.
         Satisfied = "satisfied",
         /// The rule does not speak of it any more, or a new cycle took its place.
@@ -38,21 +43,38 @@ impl FindingState {
     /// Findings reopen when evidence is retracted; tasks do not come back to life with them.
     pub const fn after(self, event: FindingEvent) -> Option<Self> {
         match (self, event) {
-            (Self::Prospective | Self::Closed | Self::Withdrawn, FindingEvent::Found) => {
-                Some(Self::Open)
+            (Self::Open, FindingEvent::Found)
+            | (Self::Prospective, FindingEvent::Foreseen)
+            | (Self::Parked, FindingEvent::Parked)
+            | (Self::Closed | Self::Withdrawn, FindingEvent::Satisfied | FindingEvent::Dropped) => {
+                None
             }
-            (Self::Open | Self::Closed | Self::Withdrawn, FindingEvent::Foreseen) => {
-                Some(Self::Prospective)
-            }
-            (Self::Open | Self::Prospective, FindingEvent::Satisfied) => Some(Self::Closed),
-            (Self::Open | Self::Prospective, FindingEvent::Dropped) => Some(Self::Withdrawn),
-            _ => None,
+            (_, FindingEvent::Found) => Some(Self::Open),
+            (_, FindingEvent::Foreseen) => Some(Self::Prospective),
+            (_, FindingEvent::Parked) => Some(Self::Parked),
+            (_, FindingEvent::Satisfied) => Some(Self::Closed),
+            (_, FindingEvent::Dropped) => Some(Self::Withdrawn),
         }
     }
 
     /// Whether it awaits evidence.
     pub const fn is_live(self) -> bool {
+        matches!(self, Self::Open | Self::Prospective | Self::Parked)
+    }
+
+    /// Whether somebody may have to be asked for the evidence.
+    pub const fn asks(self) -> bool {
         matches!(self, Self::Open | Self::Prospective)
+    }
+
+    /// How the reason of a task ends when its finding comes to this state; `None` where it stands.
+    pub const fn ends_topic(self) -> Option<TopicEnd> {
+        match self {
+            Self::Open | Self::Prospective => None,
+            Self::Parked => Some(TopicEnd::Parked),
+            Self::Closed => Some(TopicEnd::Closed),
+            Self::Withdrawn => Some(TopicEnd::Withdrawn),
+        }
     }
 
     /// The state of a finding that was not known before, where one is to be recorded.
@@ -60,6 +82,7 @@ impl FindingState {
         match event {
             FindingEvent::Found => Some(Self::Open),
             FindingEvent::Foreseen => Some(Self::Prospective),
+            FindingEvent::Parked => Some(Self::Parked),
             FindingEvent::Satisfied | FindingEvent::Dropped => None,
         }
     }
@@ -85,6 +108,8 @@ pub struct Step<'a> {
     pub state: FindingState,
     /// The verdict on this very cycle, where there is one.
     pub evaluation: Option<&'a Evaluation>,
+    /// The verdict on the same thing, of whatever cycle: what took this cycle's place.
+    pub instead: Option<&'a Evaluation>,
 }
 
 /// Compares what is stored for one person and rule with what the rule says now. A live finding
@@ -94,7 +119,7 @@ pub fn reconcile<'a>(known: &[Known], evaluations: &'a [Evaluation]) -> Vec<Step
     let mut steps = Vec::new();
     for evaluation in evaluations {
         let before = known.iter().find(|known| known.cycle == evaluation.cycle);
-        let event = event_of(evaluation.status);
+        let event = event_of(evaluation);
         let (event, state) = match before {
             None => (Some(event), FindingState::first(event)),
             Some(known) => match known.state.after(event) {
@@ -109,6 +134,7 @@ pub fn reconcile<'a>(known: &[Known], evaluations: &'a [Evaluation]) -> Vec<Step
                 event,
                 state,
                 evaluation: Some(evaluation),
+                instead: None,
             });
         }
     }
@@ -119,11 +145,13 @@ pub fn reconcile<'a>(known: &[Known], evaluations: &'a [Evaluation]) -> Vec<Step
         {
             continue;
         }
-        let satisfied = evaluations.iter().any(|evaluation| {
-            evaluation.status == GapStatus::ClosedGap
-                && thing(&evaluation.cycle) == thing(&known.cycle)
-        });
-        let event = if satisfied {
+        let of_thing = || {
+            evaluations
+                .iter()
+                .filter(|evaluation| thing(&evaluation.cycle) == thing(&known.cycle))
+        };
+        let satisfied = of_thing().find(|verdict| verdict.status == GapStatus::ClosedGap);
+        let event = if satisfied.is_some() {
             FindingEvent::Satisfied
         } else {
             FindingEvent::Dropped
@@ -135,6 +163,7 @@ pub fn reconcile<'a>(known: &[Known], evaluations: &'a [Evaluation]) -> Vec<Step
                 event: Some(event),
                 state,
                 evaluation: None,
+                instead: satisfied.or_else(|| of_thing().next()),
             });
         }
     }
@@ -146,8 +175,9 @@ fn thing(cycle: &str) -> &str {
     cycle.rsplit_once('#').map_or("", |(thing, _)| thing)
 }
 
-const fn event_of(status: GapStatus) -> FindingEvent {
-    match status {
+const fn event_of(verdict: &Evaluation) -> FindingEvent {
+    match verdict.status {
+        GapStatus::OpenGap | GapStatus::ProspectiveGap if verdict.parked => FindingEvent::Parked,
         GapStatus::OpenGap => FindingEvent::Found,
         GapStatus::ProspectiveGap => FindingEvent::Foreseen,
         GapStatus::ClosedGap => FindingEvent::Satisfied,
@@ -168,6 +198,7 @@ mod tests {
             due: None,
             overdue: false,
             priority: Priority::Routine,
+            parked: false,
             task_due: None,
             next_check: None,
             reason: String::new(),
@@ -241,8 +272,11 @@ mod tests {
     fn only_a_verdict_reopens_what_was_closed() {
         for state in [FindingState::Closed, FindingState::Withdrawn] {
             for event in FindingEvent::ALL {
-                let reopens = matches!(event, FindingEvent::Found | FindingEvent::Foreseen);
-                assert_eq!(state.after(*event).is_some(), reopens);
+                let spoken = matches!(
+                    event,
+                    FindingEvent::Found | FindingEvent::Foreseen | FindingEvent::Parked
+                );
+                assert_eq!(state.after(*event).is_some(), spoken);
             }
         }
     }

@@ -109,6 +109,7 @@ impl Case<'_> {
             status,
             due,
             overdue: false,
+            parked: false,
             priority,
             task_due: self.rule.task_due(status, priority, self.now),
             next_check: None,

@@ -25,7 +25,7 @@ pub use finding::{FindingEvent, FindingState, Known, Step, reconcile};
 pub use rule::{
     Due, PerformerRole, PriorityFrom, Rule, RuleKind, Rules, TaskCode, Template, TopicKind, Touched,
 };
-pub use task::{TaskEvent, TaskState};
+pub use task::{TaskEvent, TaskState, TopicEnd};
 
 pub use crate::consent::Diagnostic;
 

@@ -272,6 +272,7 @@ impl<'a> Case<'a> {
             status,
             due,
             overdue: false,
+            parked: false,
             priority,
             task_due: self.rule.task_due(status, priority, self.now),
             next_check: None,

@@ -77,8 +77,49 @@ vocabulary! {
         DeadLettered = "dead-lettered",
         /// Its due date passed.
         Expired = "expired",
-        /// A newer cycle took its place.
+        /// A newer cycle, or another task of the person, took its place.
         Superseded = "superseded",
+        /// A matching appointment is booked; its outcome decides what comes next.
+        Parked = "parked",
+    }
+}
+
+vocabulary! {
+    /// Why a reason of a task stands no more.
+    TopicEnd {
+        /// Its finding closed.
+        Closed = "gap-closed",
+        /// Its finding was withdrawn.
+        Withdrawn = "gap-withdrawn",
+        /// A matching appointment is booked.
+        Parked = "parked",
+        /// Consent denies this reason, or denies it together with the others; it goes on alone.
+        Denied = "consent-denied",
+        /// Its mode is another one than that of the others; it goes on alone.
+        Mode = "mode",
+        /// It went over to another task of the person.
+        Moved = "moved",
+        /// The person died.
+        Deceased = "patient-deceased",
+        /// Its finding belongs to another record, or stood twice after a merge.
+        Merged = "patient-merged",
+        /// Nobody answered; the finding asks anew.
+        Unanswered = "unanswered",
+    }
+}
+
+impl TopicEnd {
+    /// What it is to a task when its last reason ends so.
+    pub const fn ends_task(self) -> TaskEvent {
+        match self {
+            Self::Closed => TaskEvent::GapClosed,
+            Self::Withdrawn => TaskEvent::GapWithdrawn,
+            Self::Parked => TaskEvent::Parked,
+            Self::Denied => TaskEvent::ConsentRevoked,
+            Self::Mode | Self::Moved | Self::Unanswered => TaskEvent::Superseded,
+            Self::Deceased => TaskEvent::PatientDeceased,
+            Self::Merged => TaskEvent::PatientMerged,
+        }
     }
 }
 
@@ -138,6 +179,7 @@ impl TaskState {
                 E::GapClosed
                 | E::GapWithdrawn
                 | E::Superseded
+                | E::Parked
                 | E::PatientDeceased
                 | E::PatientMerged,
             ) => Some(Self::Cancelled),

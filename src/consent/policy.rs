@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
@@ -15,11 +16,15 @@ const EMBEDDED: (&str, &str) = (
     include_str!("../../mappings/care/contact-policy.toml"),
 );
 
+/// What a policy means that does not say how far apart findings may lie that share a task.
+const SHARE_WITHIN_DAYS: u32 = 14;
+
 /// A compiled contact policy.
 #[derive(Clone)]
 pub struct Policy {
     version: String,
     pub(super) horizon_days: u32,
+    share_within_days: u32,
     pub(super) adult_age: i16,
     pub(super) marketing_methods: Vec<String>,
     pub(super) implied: Implied,
@@ -108,6 +113,13 @@ impl Policy {
         self
     }
 
+    /// How far apart the due dates of findings may lie that share one task; `None` where each finding
+    /// has a task of its own.
+    pub fn share_within(&self) -> Option<SignedDuration> {
+        let days = i64::from(self.share_within_days);
+        (days > 0).then(|| SignedDuration::from_hours(24 * days))
+    }
+
     /// The version, `YYYY-MM-DD.N`.
     pub fn version(&self) -> &str {
         &self.version
@@ -121,6 +133,7 @@ fn read(root: &Table<'_, '_>) -> Option<Policy> {
         "a number of days",
         root.count("horizon_days"),
     );
+    let share = root.count("share_within_days");
     let adult = root.required("adult_age", "an age in years", root.count("adult_age"));
     let methods = root.need_list("marketing_methods", "a method", owned);
     let implied = root.need_table("implied_treatment").and_then(implied);
@@ -133,6 +146,7 @@ fn read(root: &Table<'_, '_>) -> Option<Policy> {
     Some(Policy {
         version: version?,
         horizon_days: horizon?,
+        share_within_days: share.unwrap_or(SHARE_WITHIN_DAYS),
         adult_age: i16::try_from(adult?).ok()?,
         marketing_methods: methods?,
         implied: implied?,

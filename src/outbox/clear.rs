@@ -102,10 +102,13 @@ impl Relay {
         if envelope.expires_at <= now {
             return end("dropped", "expired", Some(TaskEvent::Expired));
         }
-        if task.state != TaskState::Queued {
+        let follows = envelope.kind == EnvelopeKind::Revised;
+        let stands = task.state == TaskState::Queued || (follows && task.state.was_published());
+        if !stands {
             return end("withdrawn", "superseded", None);
         }
-        if self.mode(record, task) == Mode::Observe {
+        // What left is not called back by a change of mode, and neither is what follows it.
+        if !follows && self.mode(record, task) == Mode::Observe {
             return end("withdrawn", "manual", Some(TaskEvent::Muted));
         }
         None
@@ -172,13 +175,15 @@ impl Relay {
         view: &View,
         now: Timestamp,
     ) -> DecisionRow {
-        let mut findings = record.findings.iter();
+        let live = |finding: Uuid| {
+            let mut known = record.findings.iter();
+            known.any(|known| known.id == finding && known.state.asks())
+        };
         let request = outreach::Request {
             task: task.id,
             detail: &task.detail,
             due_at: task.due_at,
-            still_needed: findings
-                .any(|finding| finding.id == task.finding && finding.state.is_live()),
+            still_needed: task.live_topics().any(|topic| live(topic.finding)),
         };
         DecisionRow {
             id: Uuid::now_v7(),
@@ -209,7 +214,9 @@ impl Relay {
         next.state = state_after.unwrap_or(task.state);
         next.changed_at = now;
         tx.store_task(record, &next).await?;
-        if envelope.in_doubt {
+        // Nothing is left to end where the newer version of a task was only too late to be told.
+        let told = envelope.kind == EnvelopeKind::Revised && next.state.is_terminal();
+        if envelope.in_doubt || told {
             let withdrawal = Withdrawal {
                 task: task.id,
                 reason,
@@ -260,7 +267,8 @@ impl Relay {
 
     /// A rule that is gone observes.
     fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
-        let rule = self.site.rules.get(&task.detail.rule);
+        let leading = task.leading().map(|topic| topic.rule.as_str());
+        let rule = leading.and_then(|rule| self.site.rules.get(rule));
         rule.map_or(Mode::Observe, |rule| {
             self.site.mode(rule, &record.assertions)
         })

@@ -27,6 +27,9 @@ use crate::outbox::words::StatusReason;
 /// The largest envelope, in bytes. A full one is about 3 KiB.
 pub const MAX_BYTES: usize = 16 * 1024;
 
+/// The most reasons that one task carries.
+pub const MAX_TOPICS: usize = crate::store::MAX_TOPICS;
+
 const ULID_DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What every envelope says.
@@ -54,8 +57,8 @@ pub struct Parts {
     pub performer_role: Option<PerformerRole>,
     /// The person, by the hub's id.
     pub person: Uuid,
-    /// What it is about.
-    pub topic: Topic,
+    /// What it is about, the leading reason first: 1 to [`MAX_TOPICS`].
+    pub topics: Vec<Topic>,
     /// The key under which repeats of the same task fall together: 64 hexadecimal digits.
     pub dedupe_key: String,
     /// Which attempt this is, from 1 to 10.
@@ -66,6 +69,8 @@ pub struct Parts {
     pub causation: Uuid,
     /// The hub's public address; without https no link is given.
     pub public_url: String,
+    /// The W3C trace context, where one is kept.
+    pub traceparent: Option<String>,
 }
 
 /// What a task is about.
@@ -197,7 +202,6 @@ pub fn build(parts: &Parts, action: &Action, now: Timestamp) -> Result<Vec<u8>, 
 }
 
 fn check_parts(parts: &Parts) -> Result<(), Error> {
-    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let key = parts.dedupe_key.as_bytes();
     expect(
         is_name(&parts.tenant),
@@ -209,6 +213,16 @@ fn check_parts(parts: &Parts) -> Result<(), Error> {
         parts.not_before < parts.due,
         "task.restriction",
         "a due time after notBefore",
+    )?;
+    expect(
+        (1..=MAX_TOPICS).contains(&parts.topics.len()),
+        "topics",
+        "1 to 8 reasons",
+    )?;
+    expect(
+        parts.traceparent.as_deref().is_none_or(is_trace),
+        "traceparent",
+        "a W3C trace context",
     )?;
     expect(
         (1..=10).contains(&parts.attempt),
@@ -271,6 +285,17 @@ fn are_unique<T: PartialEq>(list: &[T]) -> bool {
     list.iter()
         .enumerate()
         .all(|(at, item)| !list.iter().skip(at + 1).any(|other| other == item))
+}
+
+const fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')
+}
+
+fn is_trace(text: &str) -> bool {
+    let lengths = [2, 32, 16, 2];
+    text.starts_with("00-")
+        && text.split('-').map(str::len).eq(lengths)
+        && text.bytes().all(|byte| byte == b'-' || is_hex(byte))
 }
 
 fn is_language(text: &str) -> bool {

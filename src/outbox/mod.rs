@@ -10,6 +10,7 @@ pub mod events;
 pub mod publisher;
 pub mod rabbit;
 mod relay;
+pub mod schema;
 mod seal;
 pub mod spool;
 mod wire;

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::envelope::{self, Action, Consent, Error, Gap, Parts, Reach, Topic, Window};
 use super::publisher::Outgoing;
 use super::words::{self, ContentClass, GapStatus, Need, StatusReason};
-use crate::consent::{Decision, Obligation};
-use crate::store::{ClaimedEnvelope, TaskRow};
+use crate::consent::{self, Decision, Obligation};
+use crate::store::{ClaimedEnvelope, EnvelopeKind, TaskRow, TaskTopic};
 
 /// BCP 47 for a language that is not known; the coordinator has to find out.
 const UNKNOWN_LANGUAGE: &str = "und";
@@ -80,7 +80,7 @@ impl Allowed<'_> {
 }
 
 impl Setting<'_> {
-    /// The request for a task.
+    /// The request for a task, or its newer version.
     pub(super) fn request(
         &self,
         claimed: &ClaimedEnvelope,
@@ -89,7 +89,11 @@ impl Setting<'_> {
     ) -> Result<Outgoing, Error> {
         let reach = allowed.reach(task, self.now)?;
         let parts = self.parts(claimed, task, allowed.decision.content)?;
-        self.outgoing(claimed, &parts, &Action::Requested(reach))
+        let action = match claimed.kind {
+            EnvelopeKind::Revised => Action::Revised(reach),
+            EnvelopeKind::Requested | EnvelopeKind::Cancelled => Action::Requested(reach),
+        };
+        self.outgoing(claimed, &parts, &action)
     }
 
     /// The cancellation of a task.
@@ -103,7 +107,7 @@ impl Setting<'_> {
             .as_deref()
             .and_then(StatusReason::from_name);
         let reason = reason.ok_or(no_word("task.statusReason"))?;
-        let mut parts = self.parts(claimed, task, crate::consent::ContentClass::C0)?;
+        let mut parts = self.parts(claimed, task, consent::ContentClass::C0)?;
         parts.due = claimed.expires_at;
         self.outgoing(claimed, &parts, &Action::Cancelled(reason))
     }
@@ -112,10 +116,9 @@ impl Setting<'_> {
         &self,
         claimed: &ClaimedEnvelope,
         task: &TaskRow,
-        content: crate::consent::ContentClass,
+        content: consent::ContentClass,
     ) -> Result<Parts, Error> {
         let detail = &task.detail;
-        let gap = GapStatus::from_name(detail.gap_status.name());
         Ok(Parts {
             message: claimed.id,
             tenant: self.tenant.to_owned(),
@@ -128,21 +131,17 @@ impl Setting<'_> {
             due: task.due_at,
             performer_role: Some(detail.performer),
             person: task.person,
-            topic: Topic {
-                kind: detail.topic,
-                content_class: ContentClass::from_name(content.name())
-                    .ok_or(no_word("topic.contentClass"))?,
-                gap: gap.map(|status| Gap {
-                    id: task.finding,
-                    status,
-                    due: detail.gap_due,
-                }),
-            },
+            topics: task
+                .told_topics()
+                .into_iter()
+                .map(|topic| told(topic, content))
+                .collect::<Result<_, _>>()?,
             dedupe_key: task.key.iter().map(|byte| format!("{byte:02x}")).collect(),
             attempt: u8::try_from((claimed.attempts + 1).clamp(1, 10)).unwrap_or(1),
             correlation: claimed.message.unwrap_or(task.id),
             causation: claimed.message.unwrap_or(task.id),
             public_url: self.public_url.to_owned(),
+            traceparent: None,
         })
     }
 
@@ -160,6 +159,22 @@ impl Setting<'_> {
             expiration: left.try_into().ok(),
         })
     }
+}
+
+/// A reason as the message tells it: never more of it than the decision permits.
+fn told(topic: &TaskTopic, permitted: consent::ContentClass) -> Result<Topic, Error> {
+    let content = topic.content.min(permitted);
+    let status = GapStatus::from_name(topic.gap_status.name());
+    Ok(Topic {
+        kind: topic.kind,
+        content_class: ContentClass::from_name(content.name())
+            .ok_or(no_word("topics.contentClass"))?,
+        gap: status.map(|status| Gap {
+            id: topic.finding,
+            status,
+            due: topic.gap_due,
+        }),
+    })
 }
 
 const fn no_word(field: &'static str) -> Error {

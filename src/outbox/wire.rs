@@ -17,13 +17,12 @@ use crate::outbox::envelope;
 use crate::outbox::envelope::Parts;
 use crate::outbox::envelope::Reach;
 use crate::outbox::envelope::ulid;
+use crate::outbox::schema;
 use crate::outbox::words::ContentClass;
 use crate::outbox::words::Decision;
 use crate::outbox::words::GapStatus;
 use crate::outbox::words::Need;
 use crate::outbox::words::StatusReason;
-
-const SCHEMA: &str = "https://example.org/schemas/outreach-task/v1";
 
 /// Which of the three messages it is.
 pub(super) struct Kind {
@@ -64,6 +63,8 @@ pub(super) struct Envelope<'a> {
     dataschema: &'static str,
     tenant: &'a str,
     expirytime: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
     data: Data<'a>,
 }
 
@@ -72,7 +73,7 @@ struct Data<'a> {
     task: Task,
     #[serde(rename = "for")]
     person: Reference,
-    topic: Topic,
+    topics: Vec<Topic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<Contact<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +97,8 @@ struct Task {
     #[serde(skip_serializing_if = "Option::is_none")]
     performer_role: Option<PerformerRole>,
     restriction: Restriction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -116,8 +119,6 @@ struct Topic {
     gap_status: Option<GapStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     due_date: Option<Date>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -191,13 +192,14 @@ impl<'a> Envelope<'a> {
             subject: Reference("Task", parts.task),
             time: now,
             datacontenttype: "application/json",
-            dataschema: SCHEMA,
+            dataschema: schema::OUTREACH_TASK,
             tenant: &parts.tenant,
             expirytime: parts.due,
+            traceparent: parts.traceparent.as_deref(),
             data: Data {
                 task: Task::new(parts, kind),
                 person: Reference("Patient", parts.person),
-                topic: Topic::new(parts),
+                topics: parts.topics.iter().map(Topic::new).collect(),
                 contact: reach.map(|reach| Contact::new(parts, reach)),
                 consent: reach.map(|reach| Consent::new(parts, &reach.consent)),
                 dedupe: Dedupe {
@@ -229,20 +231,20 @@ impl Task {
                 not_before: parts.not_before,
                 due: parts.due,
             },
+            details_url: link(&parts.public_url, "tasks", parts.task, "/content"),
         }
     }
 }
 
 impl Topic {
-    fn new(parts: &Parts) -> Self {
-        let gap = parts.topic.gap;
+    fn new(topic: &envelope::Topic) -> Self {
+        let gap = topic.gap;
         Self {
-            kind: parts.topic.kind,
-            content_class: parts.topic.content_class,
+            kind: topic.kind,
+            content_class: topic.content_class,
             gap_id: gap.map(|gap| Id(gap.id)),
             gap_status: gap.map(|gap| gap.status),
             due_date: gap.and_then(|gap| gap.due),
-            details_url: link(&parts.public_url, "tasks", parts.task),
         }
     }
 }
@@ -286,15 +288,20 @@ impl<'a> Consent<'a> {
             },
             obligations: &consent.obligations,
             policy_version: &consent.policy_version,
-            recheck_url: link(&parts.public_url, "consent-decisions", consent.id),
+            recheck_url: link(&parts.public_url, "consent-decisions", consent.id, ""),
         }
     }
 }
 
 /// A link for people with the right to look. An address with a query is not used: that would be
 /// a place for data.
-fn link(base: &str, place: &str, id: Uuid) -> Option<String> {
+fn link(base: &str, place: &str, id: Uuid, part: &str) -> Option<String> {
     let is_plain = base.len() > "https://".len() && !base.contains(['?', '#', ' ']);
-    (base.starts_with("https://") && is_plain)
-        .then(|| format!("{}/{place}/{}", base.trim_end_matches('/'), ulid(id)))
+    (base.starts_with("https://") && is_plain).then(|| {
+        format!(
+            "{}/v1/{place}/{}{part}",
+            base.trim_end_matches('/'),
+            ulid(id)
+        )
+    })
 }

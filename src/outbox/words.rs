@@ -8,6 +8,8 @@ vocabulary! {
     StatusReason {
         /// Evidence closed the gap.
         GapClosed = "gap-closed",
+        /// A matching appointment is booked; its outcome decides what comes next.
+        AppointmentBooked = "appointment-booked",
         /// Consent no longer allows it.
         ConsentRevoked = "consent-revoked",
         /// The person has died.

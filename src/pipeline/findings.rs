@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::plan::Desk;
-use crate::care::{self, FindingState, GapStatus, Known, Rule, Step, TaskEvent, TaskState};
+use super::sharing::Want;
+use crate::care::{self, FindingState, GapStatus, Known, Rule, Step, TaskState, TopicEnd};
 use crate::config::Mode;
 use crate::crm::View;
 use crate::store::{Effects, FindingDetail, FindingRow, Record, TaskRow};
@@ -28,6 +29,8 @@ pub(super) fn reconcile(
         retold,
         next: &mut next,
     };
+    let before = record.tasks.clone();
+    let mut wants = Vec::new();
     round.settle_merged(record, effects);
     for rule in site.rules.iter() {
         let evaluations = care::evaluate(rule, &view.chart, site, &zoned);
@@ -44,9 +47,13 @@ pub(super) fn reconcile(
             })
             .collect();
         for step in care::reconcile(&known, &evaluations) {
-            round.step(rule, &step, record, effects);
+            wants.extend(round.step(rule, &step, record, effects));
         }
     }
+    round.part(record, &mut wants);
+    round.serve(wants, record);
+    round.gather(record);
+    round.finish(&before, record, effects);
     let earliest = desk.cause.now + AT_MOST_EVERY;
     let next = next.map(|at| at.max(earliest));
     effects.next_checks.push((record.person, next));
@@ -69,16 +76,21 @@ impl Round<'_> {
         }
     }
 
-    fn step(&mut self, rule: &Rule, step: &Step<'_>, record: &mut Record, effects: &mut Effects) {
-        let now = self.desk.cause.now;
+    /// Moves one finding and its reason; gives what it asks for, where no task serves it yet.
+    fn step(
+        &self,
+        rule: &Rule,
+        step: &Step<'_>,
+        record: &mut Record,
+        effects: &mut Effects,
+    ) -> Option<Want> {
         let key = self.key(record, &rule.id, &step.cycle);
         let stored = record
             .findings
             .iter()
             .find(|finding| finding.key == key)
             .cloned();
-        let finding = self.finding(rule, step, (key, stored.as_ref()), record.person);
-        let Some(finding) = finding else { return };
+        let finding = self.finding(rule, step, (key, stored.as_ref()), record.person)?;
         let changed = stored
             .as_ref()
             .is_none_or(|old| old.state != finding.state || old.detail != finding.detail);
@@ -87,35 +99,29 @@ impl Round<'_> {
             record.findings.retain(|known| known.id != finding.id);
             record.findings.push(finding.clone());
         }
-        let task = record
-            .tasks
-            .iter()
-            .find(|task| task.key == finding.key)
-            .cloned();
-        match (step.evaluation, task) {
-            (Some(verdict), None) if finding.state.is_live() && rule.asks_for_task(verdict) => {
-                let task = self.new_task(rule, verdict, &finding, record);
-                self.ask(task, None, record, effects);
+        if let Some(why) = finding.state.ends_topic() {
+            let why = if self.view.chart.deceased {
+                TopicEnd::Deceased
+            } else {
+                why
+            };
+            self.end_topic(finding.id, why, record);
+            return None;
+        }
+        let verdict = step
+            .evaluation
+            .filter(|verdict| rule.asks_for_task(verdict))?;
+        let served = record.tasks.iter().any(|task| task.stands_for(finding.id));
+        (!served).then(|| self.want(rule, verdict, &finding))
+    }
+
+    /// Ends the reason of a finding in whichever unfinished task it stands.
+    fn end_topic(&self, finding: Uuid, why: TopicEnd, record: &mut Record) {
+        let now = self.desk.cause.now;
+        for task in &mut record.tasks {
+            if !task.state.is_terminal() {
+                task.end_topic(finding, why, now);
             }
-            (_, Some(task)) if !finding.state.is_live() => {
-                let event = match finding.state {
-                    _ if self.view.chart.deceased => TaskEvent::PatientDeceased,
-                    FindingState::Closed => TaskEvent::GapClosed,
-                    _ => TaskEvent::GapWithdrawn,
-                };
-                self.end(task, event, effects);
-            }
-            (_, Some(task)) if !task.state.is_terminal() => {
-                if task.due_at <= now {
-                    self.expire(task, effects);
-                } else if self.is_to_be_asked(rule, &task, record) {
-                    self.ask(task.clone(), Some(task.state), record, effects);
-                } else {
-                    self.remember(task.ask_at);
-                    self.remember(Some(task.due_at));
-                }
-            }
-            _ => {}
         }
     }
 
@@ -151,13 +157,7 @@ impl Round<'_> {
                 reason_code: verdict.reason_code,
                 evidence: verdict.evidence.clone(),
             },
-            (None, Some(stored)) => FindingDetail {
-                status: match step.state {
-                    FindingState::Closed => GapStatus::ClosedGap,
-                    _ => GapStatus::NotApplicable,
-                },
-                ..stored.detail.clone()
-            },
+            (None, Some(stored)) => ended(step, &stored.detail),
             (None, None) => return None,
         };
         Some(FindingRow {
@@ -173,22 +173,29 @@ impl Round<'_> {
         })
     }
 
-    /// The mode that a task of this rule and person has now.
-    pub(super) fn mode(&self, rule: &Rule, record: &Record) -> Mode {
-        self.desk.site.mode(rule, &record.assertions)
+    /// The mode that a reason of this rule and person has now. A rule that is gone observes.
+    pub(super) fn mode(&self, rule: &str, record: &Record) -> Mode {
+        let site = self.desk.site;
+        let rule = site.rules.get(rule);
+        rule.map_or(Mode::Observe, |rule| site.mode(rule, &record.assertions))
     }
 
     /// After a merge the same finding may stand twice, each with a task: the one whose task went
-    /// furthest stays, so that nobody is called twice for one thing.
-    fn settle_merged(&mut self, record: &mut Record, effects: &mut Effects) {
+    /// furthest stays, so that nobody is called twice for one thing. After a merge was undone, a
+    /// task may hold reasons of the other record; they end here and are asked for there.
+    fn settle_merged(&self, record: &mut Record, effects: &mut Effects) {
         let far = |finding: &FindingRow, tasks: &[TaskRow]| {
-            let task = tasks.iter().find(|task| task.key == finding.key);
-            task.map_or(0, |task| match task.state {
+            let of = tasks
+                .iter()
+                .filter(|task| task.finding == finding.id || task.stands_for(finding.id));
+            of.map(|task| match task.state {
                 TaskState::Completed => 4,
                 TaskState::Requested | TaskState::Accepted | TaskState::InProgress => 3,
                 TaskState::Queued => 2,
                 _ => 1,
             })
+            .max()
+            .unwrap_or(0)
         };
         let mut findings = record.findings.clone();
         findings.sort_by_key(|finding| std::cmp::Reverse(far(finding, &record.tasks)));
@@ -200,15 +207,6 @@ impl Round<'_> {
                 continue;
             }
             record.findings.retain(|known| known.id != finding.id);
-            let task = record
-                .tasks
-                .iter()
-                .find(|task| task.key == finding.key)
-                .cloned();
-            if let Some(task) = task {
-                record.tasks.retain(|known| known.id != task.id);
-                self.end(task, TaskEvent::PatientMerged, effects);
-            }
             if finding.state.is_live() {
                 let (state, changed_at) = (FindingState::Withdrawn, self.desk.cause.now);
                 effects.findings.push(FindingRow {
@@ -218,5 +216,36 @@ impl Round<'_> {
                 });
             }
         }
+        let own: Vec<Uuid> = record.findings.iter().map(|finding| finding.id).collect();
+        let strange: Vec<Uuid> = record
+            .tasks
+            .iter()
+            .flat_map(TaskRow::live_topics)
+            .map(|topic| topic.finding)
+            .filter(|finding| !own.contains(finding))
+            .collect();
+        for finding in strange {
+            self.end_topic(finding, TopicEnd::Merged, record);
+        }
+    }
+}
+
+/// The detail of a finding whose cycle no verdict names any more, in the words of the verdict that
+/// took its place.
+fn ended(step: &Step<'_>, stored: &FindingDetail) -> FindingDetail {
+    let status = match step.state {
+        FindingState::Closed => GapStatus::ClosedGap,
+        _ => GapStatus::NotApplicable,
+    };
+    let stored = stored.clone();
+    match step.instead {
+        Some(verdict) => FindingDetail {
+            status,
+            reason: verdict.reason.clone(),
+            reason_code: verdict.reason_code,
+            evidence: verdict.evidence.clone(),
+            ..stored
+        },
+        None => FindingDetail { status, ..stored },
     }
 }

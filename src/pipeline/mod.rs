@@ -7,6 +7,7 @@ mod gate;
 mod pilot;
 mod plan;
 mod process;
+mod sharing;
 mod subject;
 mod sweep;
 mod tasks;

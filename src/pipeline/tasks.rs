@@ -4,13 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::findings::Round;
-use crate::care::{Evaluation, Rule, TaskEvent, TaskState};
+use crate::care::{TaskEvent, TaskState};
 use crate::config::Mode;
 use crate::consent::{Channel, Code, Decision, Outcome, Sent};
 use crate::outreach;
-use crate::store::{
-    DecisionRow, Effects, FindingRow, NewEnvelope, Record, TaskDetail, TaskRow, Withdrawal,
-};
+use crate::store::{DecisionRow, Effects, NewEnvelope, Record, Revision, TaskRow, Withdrawal};
 
 /// The denials that take back what left: the person, the record or the law says no. Others only
 /// say that a contact would not fit now.
@@ -30,94 +28,94 @@ const SAYS_NO: [Code; 12] = [
 ];
 
 impl Round<'_> {
-    /// The task that an open finding asks for; whether it leaves is asked next.
-    pub(super) fn new_task(
-        &self,
-        rule: &Rule,
-        verdict: &Evaluation,
-        finding: &FindingRow,
-        record: &Record,
-    ) -> TaskRow {
-        let now = self.desk.cause.now;
-        let template = &rule.task;
-        TaskRow {
-            id: Uuid::now_v7(),
-            person: finding.person,
-            finding: finding.id,
-            key: finding.key.clone(),
-            version: 1,
-            state: TaskState::Withheld,
-            mode: self.mode(rule, record),
-            routing_key: self
-                .desk
-                .site
-                .routing_key(&record.assertions, verdict.priority.name()),
-            created_at: now,
-            changed_at: now,
-            // A task without a date of its own would never leave the list.
-            due_at: verdict
-                .task_due
-                .unwrap_or(now + SignedDuration::from_hours(14 * 24)),
-            ask_at: None,
-            released_at: None,
-            message: self.desk.cause.message,
-            decision: None,
-            detail: TaskDetail {
-                rule: rule.id.clone(),
-                code: template.code,
-                topic: template.topic,
-                content: template.content,
-                purpose: template.purpose,
-                channels: template.channels.clone(),
-                priority: verdict.priority,
-                performer: template.performer,
-                gap_status: verdict.status,
-                gap_due: verdict.due,
-            },
+    /// Asks, ends or leaves every unfinished task, once, the most urgent first.
+    pub(super) fn finish(
+        &mut self,
+        before: &[TaskRow],
+        record: &mut Record,
+        effects: &mut Effects,
+    ) {
+        let mut tasks: Vec<TaskRow> = record
+            .tasks
+            .iter()
+            .filter(|task| !task.state.is_terminal())
+            .cloned()
+            .collect();
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.detail.priority));
+        for task in tasks {
+            let old = before.iter().find(|old| old.id == task.id);
+            let changed = old.is_some_and(|old| !says_the_same(old, &task));
+            let last = task.live_topics().next().is_none();
+            let ended = task.detail.topics.iter().filter_map(|topic| topic.ended);
+            match ended.max_by_key(|(at, _)| *at).filter(|_| last) {
+                Some((_, why)) => self.end(task, why.ends_task(), record, effects),
+                None if task.due_at <= self.desk.cause.now => self.expire(task, record, effects),
+                None if old.is_none() || changed || self.is_to_be_asked(&task, record) => {
+                    self.ask(task, old.map(|old| (old.state, changed)), record, effects);
+                }
+                None => {
+                    self.remember(task.ask_at);
+                    self.remember(Some(task.due_at));
+                }
+            }
         }
     }
 
     /// Tasks are asked again when their time has come, when what is known of the person changed, or
     /// when their mode did.
-    pub(super) fn is_to_be_asked(&self, rule: &Rule, task: &TaskRow, record: &Record) -> bool {
+    pub(super) fn is_to_be_asked(&self, task: &TaskRow, record: &Record) -> bool {
         let due = task.ask_at.is_some_and(|at| at <= self.desk.cause.now);
         if task.state.has_left() {
             // What left is only taken back when consent, a restriction or the person's record says
             // so; a change of mode does not call anything back.
             return due || self.retold;
         }
-        due || self.retold || task.mode != self.mode(rule, record)
+        due || self.retold || task.mode != self.mode_of(task, record)
     }
 
-    /// Asks consent for a task and puts it where the answer says.
-    pub(super) fn ask(
-        &mut self,
-        mut task: TaskRow,
-        before: Option<TaskState>,
-        record: &mut Record,
-        effects: &mut Effects,
-    ) {
-        let now = self.desk.cause.now;
-        if task.due_at <= now {
-            self.expire(task, effects);
-            return;
-        }
+    /// The mode that a task has now: that of its leading reason. A rule that is gone observes.
+    pub(super) fn mode_of(&self, task: &TaskRow, record: &Record) -> Mode {
+        task.leading()
+            .map_or(Mode::Observe, |topic| self.mode(&topic.rule, record))
+    }
+
+    /// What consent says of a task as it would be.
+    pub(super) fn decide(&self, task: &TaskRow, record: &Record) -> Decision {
         let request = outreach::Request {
             task: task.id,
             detail: &task.detail,
             due_at: task.due_at,
             still_needed: true,
         };
-        let decision = outreach::decide(&request, record, self.view, &self.desk.site.policy, now);
+        let policy = &self.desk.site.policy;
+        outreach::decide(&request, record, self.view, policy, self.desk.cause.now)
+    }
+
+    /// Asks consent for a task and puts it where the answer says.
+    /// `before` is the state it had and whether its content changed since; `None` for a new one.
+    fn ask(
+        &mut self,
+        mut task: TaskRow,
+        before: Option<(TaskState, bool)>,
+        record: &mut Record,
+        effects: &mut Effects,
+    ) {
+        let now = self.desk.cause.now;
+        let decision = self.decide(&task, record);
         let id = Uuid::now_v7();
         task.decision = Some(id);
         task.changed_at = now;
-        if let Some(rule) = self.desk.site.rules.get(&task.detail.rule) {
-            task.mode = self.mode(rule, record);
-        }
-        let left = before.is_some_and(TaskState::has_left);
+        task.mode = self.mode_of(&task, record);
+        let was = before.map(|(state, _)| state);
+        let left = was.is_some_and(TaskState::has_left);
         if left {
             self.withdraw_if_denied(&mut task, &decision, effects);
+            let stays = was == Some(task.state);
+            self.revise(
+                &task,
+                before.is_some_and(|(_, changed)| changed && stays),
+                effects,
+            );
         } else {
             self.place(&mut task, &decision, record.is_pilot);
         }
@@ -152,9 +150,22 @@ impl Round<'_> {
             at: now,
             decision,
         });
-        record.tasks.retain(|old| old.id != task.id);
-        record.tasks.push(task.clone());
-        effects.tasks.push(task);
+        store(task, record, effects);
+    }
+
+    /// Changed content follows what left; what has not left takes it along.
+    fn revise(&self, task: &TaskRow, changed: bool, effects: &mut Effects) {
+        if !changed {
+            return;
+        }
+        effects.revisions.push(Revision {
+            task: task.id,
+            expires_at: task.due_at,
+            message: self.desk.cause.message,
+        });
+        effects
+            .audit
+            .push(self.desk.entry("task.revise", ("task", Some(task.id))));
     }
 
     /// A task that left, or is about to, is withdrawn when consent now denies it; a deferral is the
@@ -231,16 +242,16 @@ impl Round<'_> {
         }
     }
 
-    pub(super) fn expire(&self, mut task: TaskRow, effects: &mut Effects) {
+    fn expire(&self, mut task: TaskRow, record: &mut Record, effects: &mut Effects) {
         task.state = task.state.after(TaskEvent::Expired).unwrap_or(task.state);
         task.changed_at = self.desk.cause.now;
         task.ask_at = None;
         self.withdraw(&task, "expired", effects);
-        effects.tasks.push(task);
+        store(task, record, effects);
     }
 
-    /// Ends a task for a reason that lies with its finding or its person.
-    pub(super) fn end(&self, mut task: TaskRow, event: TaskEvent, effects: &mut Effects) {
+    /// Ends a task for a reason that lies with its findings or its person.
+    fn end(&self, mut task: TaskRow, event: TaskEvent, record: &mut Record, effects: &mut Effects) {
         let Some(state) = task.state.after(event) else {
             return;
         };
@@ -248,12 +259,30 @@ impl Round<'_> {
             TaskEvent::PatientDeceased => "patient-deceased",
             TaskEvent::PatientMerged => "patient-merged",
             TaskEvent::GapClosed => "gap-closed",
+            TaskEvent::Parked => "appointment-booked",
+            TaskEvent::ConsentRevoked => "consent-revoked",
             _ => "superseded",
         };
         task.state = state;
         task.changed_at = self.desk.cause.now;
         task.ask_at = None;
         self.withdraw(&task, reason, effects);
-        effects.tasks.push(task);
+        store(task, record, effects);
     }
+}
+
+fn store(task: TaskRow, record: &mut Record, effects: &mut Effects) {
+    record.tasks.retain(|old| old.id != task.id);
+    record.tasks.push(task.clone());
+    effects.tasks.push(task);
+}
+
+/// Whether a message about either would say the same of reasons, urgency and time.
+fn says_the_same(old: &TaskRow, new: &TaskRow) -> bool {
+    let told =
+        |task: &TaskRow| -> Vec<Uuid> { task.live_topics().map(|topic| topic.finding).collect() };
+    told(old) == told(new)
+        && old.due_at == new.due_at
+        && old.detail.code == new.detail.code
+        && old.detail.priority == new.detail.priority
 }

@@ -96,7 +96,7 @@ impl Tx {
             self,
             (Option<Vec<u8>>, Option<String>),
             "SELECT contact_point.value_index, outbox.channel FROM outbox LEFT JOIN contact_point ON contact_point.tenant = $1 AND contact_point.id = outbox.contact_point \
-             WHERE outbox.tenant = $1 AND outbox.task = $2 AND outbox.kind = 'requested' ORDER BY outbox.version DESC LIMIT 1",
+             WHERE outbox.tenant = $1 AND outbox.task = $2 AND outbox.kind <> 'cancelled' AND outbox.channel IS NOT NULL ORDER BY outbox.version DESC LIMIT 1",
             task
         )?)
     }

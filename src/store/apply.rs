@@ -49,6 +49,9 @@ impl Tx {
         for envelope in &effects.envelopes {
             self.put_envelope(envelope, now).await?;
         }
+        for revision in &effects.revisions {
+            self.revise(revision, now).await?;
+        }
         for withdrawal in &effects.withdrawals {
             self.withdraw(withdrawal, now).await?;
         }
@@ -249,7 +252,7 @@ impl Tx {
     }
 
     /// The version of a task is that of its newest envelope, and only grows.
-    async fn set_version(&mut self, task: Uuid, version: i64) -> Result<(), Error> {
+    pub(super) async fn set_version(&mut self, task: Uuid, version: i64) -> Result<(), Error> {
         run!(
             self,
             "UPDATE task SET version = $3 WHERE tenant = $1 AND id = $2 AND version < $3",

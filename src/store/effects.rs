@@ -8,12 +8,11 @@ use uuid::Uuid;
 use super::Error;
 use super::audit::AuditEntry;
 use super::record::{ContactRow, Member};
-use crate::care::{
-    FindingState, GapStatus, PerformerRole, ReasonCode, TaskCode, TaskState, TopicKind,
-};
+use super::topics::TaskDetail;
+use crate::care::{FindingState, GapStatus, ReasonCode, TaskState};
 use crate::config::Mode;
-use crate::consent::{Channel, ContentClass, Decision, Purpose};
-use crate::crm::{Assertion, Identifier, Priority};
+use crate::consent::{Channel, Decision};
+use crate::crm::{Assertion, Identifier};
 
 /// A finding as stored; the detail is sealed, because a rule's name tells a diagnosis.
 #[derive(Clone)]
@@ -64,9 +63,9 @@ pub struct TaskRow {
     pub id: Uuid,
     /// The person.
     pub person: Uuid,
-    /// The finding it follows from.
+    /// The finding that made it; its reasons, of which that may be one no more, are in the detail.
     pub finding: Uuid,
-    /// The finding's key, which is the task's: one task a cycle.
+    /// The key of the finding that made it; of a finding that asks anew, a key of its own.
     pub key: Vec<u8>,
     /// Its version; consumers drop versions that are not newer than the last seen.
     pub version: i64,
@@ -94,31 +93,6 @@ pub struct TaskRow {
     pub detail: TaskDetail,
 }
 
-/// The sealed part of a task.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskDetail {
-    /// The rule.
-    pub rule: String,
-    /// What to do.
-    pub code: TaskCode,
-    /// The reason class.
-    pub topic: TopicKind,
-    /// How much it would tell.
-    pub content: ContentClass,
-    /// Why the person is contacted.
-    pub purpose: Purpose,
-    /// Channels, the preferred one first.
-    pub channels: Vec<Channel>,
-    /// How urgent.
-    pub priority: Priority,
-    /// Who acts.
-    pub performer: PerformerRole,
-    /// The gap's status when the task was made.
-    pub gap_status: GapStatus,
-    /// When the gap falls or fell due.
-    pub gap_due: Option<Date>,
-}
-
 /// An envelope to be sent; the store gives it the version after the task's newest.
 #[derive(Clone)]
 pub struct NewEnvelope {
@@ -136,6 +110,18 @@ pub struct NewEnvelope {
     pub expires_at: Timestamp,
     /// The contact point and channel that the slot was reserved for.
     pub contact: Option<(Option<Uuid>, Channel)>,
+    /// The message that caused it.
+    pub message: Option<Uuid>,
+}
+
+/// A task whose content changed after its envelope was queued: what has not left is changed in
+/// place; what left, or may have, is followed by a newer version.
+#[derive(Clone)]
+pub struct Revision {
+    /// The task.
+    pub task: Uuid,
+    /// Worth nothing after.
+    pub expires_at: Timestamp,
     /// The message that caused it.
     pub message: Option<Uuid>,
 }
@@ -188,6 +174,8 @@ pub struct Effects {
     pub tasks: Vec<TaskRow>,
     /// Envelopes to send.
     pub envelopes: Vec<NewEnvelope>,
+    /// Tasks whose content changed.
+    pub revisions: Vec<Revision>,
     /// Tasks to end.
     pub withdrawals: Vec<Withdrawal>,
     /// Decisions.
@@ -215,7 +203,7 @@ impl Effects {
 
     /// Whether something is to be published.
     pub fn has_envelopes(&self) -> bool {
-        !self.envelopes.is_empty() || !self.withdrawals.is_empty()
+        !self.envelopes.is_empty() || !self.revisions.is_empty() || !self.withdrawals.is_empty()
     }
 
     pub(super) fn member(&self, person: Uuid) -> Result<&Member, Error> {

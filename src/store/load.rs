@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::dialect::{row, rows};
 use super::effects::{FindingRow, TaskRow};
 use super::record::{AssertionCell, ContactRow, Member, Record, assertion_row, at, mode_from};
+use super::topics::StoredDetail;
 use super::{Error, Tx};
 use crate::care::{FindingState, TaskState};
 use crate::crm::{Assertion, Group, Identifier};
@@ -234,6 +235,9 @@ impl Tx {
     }
 
     fn task_of(&self, member: &Member, stored: StoredTask) -> Result<TaskRow, Error> {
+        let place = self.place("task", stored.id.as_bytes());
+        let detail: StoredDetail = member.open(&place, &stored.cell, "task")?;
+        let times = (at(stored.created_at), at(stored.due_at));
         Ok(TaskRow {
             person: member.person,
             finding: stored.finding,
@@ -249,11 +253,9 @@ impl Tx {
             released_at: stored.released_at.map(at),
             message: stored.message,
             decision: stored.decision,
-            detail: member.open(
-                &self.place("task", stored.id.as_bytes()),
-                &stored.cell,
-                "task",
-            )?,
+            detail: detail
+                .open(stored.finding, times)
+                .ok_or(Error::Form { table: "task" })?,
             id: stored.id,
         })
     }

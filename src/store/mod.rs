@@ -23,6 +23,8 @@ mod outbox;
 mod permissions;
 mod people;
 mod record;
+mod revise;
+mod topics;
 mod tx;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
@@ -30,7 +32,7 @@ pub use answers::TaskEventEffect;
 pub use audit::AuditEntry;
 pub use consent::NewOptOut;
 pub use effects::{
-    DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, TaskDetail, TaskRow, Withdrawal,
+    DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, Revision, TaskRow, Withdrawal,
 };
 pub use inbox::{Arrival, Claimed, Receipt};
 pub use keys::{KeyStatus, TenantKeys};
@@ -39,6 +41,7 @@ pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
 pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
 pub use record::{ContactRow, Member, Record};
+pub use topics::{MAX_TOPICS, Reason, TaskDetail, TaskTopic};
 pub use tx::Tx;
 
 use std::collections::HashMap;

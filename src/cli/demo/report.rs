@@ -245,10 +245,7 @@ fn findings(people: &[Person]) -> anyhow::Result<()> {
                 title.to_owned(),
                 state.to_owned(),
                 due,
-                match finding.state {
-                    FindingState::Closed => format!("settled meanwhile; it was: {}", detail.reason),
-                    _ => detail.reason.clone(),
-                },
+                detail.reason.clone(),
             ]);
         }
     }

@@ -1,0 +1,333 @@
+//! One outreach, several reasons: which findings share a task, and which go alone.
+//!
+//! Sharing never makes anything worse: a finding joins a task only where consent does not deny it
+//! alone, where the whole may leave no later than the task by itself, and where the task is at least
+//! as urgent. What comes to be denied later falls out and goes on alone.
+
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use super::findings::Round;
+use crate::care::{Evaluation, PerformerRole, Rule, TaskState, TopicEnd};
+use crate::consent::{ContentClass, Decision, Outcome, Purpose};
+use crate::store::{FindingRow, MAX_TOPICS, Record, TaskDetail, TaskRow, TaskTopic};
+
+/// A finding that asks for a task.
+pub(super) struct Want {
+    topic: TaskTopic,
+    purpose: Purpose,
+    performer: PerformerRole,
+}
+
+impl Want {
+    fn detail(&self) -> TaskDetail {
+        let topic = self.topic.clone();
+        TaskDetail {
+            code: topic.code,
+            content: topic.content,
+            purpose: self.purpose,
+            channels: topic.channels.clone(),
+            priority: topic.priority,
+            performer: self.performer,
+            topics: vec![topic],
+        }
+    }
+}
+
+impl Round<'_> {
+    /// What an open finding asks for.
+    pub(super) fn want(&self, rule: &Rule, verdict: &Evaluation, finding: &FindingRow) -> Want {
+        let now = self.desk.cause.now;
+        let template = &rule.task;
+        Want {
+            topic: TaskTopic {
+                finding: finding.id,
+                rule: rule.id.clone(),
+                code: template.code,
+                kind: template.topic,
+                content: template.content,
+                channels: template.channels.clone(),
+                priority: verdict.priority,
+                // A task without a date of its own would never leave the list.
+                due_at: verdict
+                    .task_due
+                    .unwrap_or(now + SignedDuration::from_hours(14 * 24)),
+                gap_status: verdict.status,
+                gap_due: verdict.due,
+                added_at: now,
+                ended: None,
+            },
+            purpose: template.purpose,
+            performer: template.performer,
+        }
+    }
+
+    /// Gives each finding a task: one that it may share, else one of its own. The most urgent comes
+    /// first, so that others may join it.
+    pub(super) fn serve(&self, mut wants: Vec<Want>, record: &mut Record) {
+        wants.sort_by_key(|want| (std::cmp::Reverse(want.topic.priority), want.topic.due_at));
+        for want in wants {
+            let Some(alone) = self.alone(&want, record) else {
+                continue;
+            };
+            let host = self.host(&alone, record);
+            match host.and_then(|id| record.tasks.iter_mut().find(|task| task.id == id)) {
+                Some(task) => task.add_topic(want.topic),
+                None => record.tasks.push(alone),
+            }
+        }
+    }
+
+    /// Reasons that can no longer stand with the others leave their task and ask for one of their
+    /// own: those whose mode became another, those that consent denies.
+    pub(super) fn part(&self, record: &mut Record, wants: &mut Vec<Want>) {
+        let shared: Vec<TaskRow> = record
+            .tasks
+            .iter()
+            .filter(|task| !task.state.is_terminal() && task.live_topics().count() > 1)
+            .cloned()
+            .collect();
+        for mut task in shared {
+            let mut leaving = self.of_other_mode(&task, record);
+            self.leave(&mut task, &mut leaving, TopicEnd::Mode, wants);
+            let mut leaving = self.denied(&task, record);
+            self.leave(&mut task, &mut leaving, TopicEnd::Denied, wants);
+            if let Some(stored) = record.tasks.iter_mut().find(|old| old.id == task.id) {
+                *stored = task;
+            }
+        }
+    }
+
+    /// Tasks that came to fit together become one, as long as the one that ends has not left.
+    pub(super) fn gather(&self, record: &mut Record) {
+        let unfinished = |task: &&TaskRow| !task.state.is_terminal();
+        let mut waiting: Vec<TaskRow> = record
+            .tasks
+            .iter()
+            .filter(unfinished)
+            .filter(|task| !was_told(task))
+            .filter(|task| task.live_topics().next().is_some())
+            .cloned()
+            .collect();
+        // The youngest goes first: it is the older that stays.
+        waiting.sort_by_key(|task| std::cmp::Reverse((task.created_at, task.id)));
+        let now = self.desk.cause.now;
+        for mut task in waiting {
+            if record.tasks.iter().filter(unfinished).count() < 2 {
+                return;
+            }
+            let Some(host) = self.host(&task, record) else {
+                continue;
+            };
+            let moving: Vec<TaskTopic> = task.live_topics().cloned().collect();
+            for topic in &moving {
+                task.end_topic(topic.finding, TopicEnd::Moved, now);
+            }
+            for stored in &mut record.tasks {
+                if stored.id == task.id {
+                    *stored = task.clone();
+                } else if stored.id == host {
+                    for topic in &moving {
+                        let added_at = now;
+                        stored.add_topic(TaskTopic {
+                            added_at,
+                            ..topic.clone()
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The task that takes in the reasons of `guest`, a task that is not published.
+    fn host(&self, guest: &TaskRow, record: &Record) -> Option<Uuid> {
+        let mut hosts: Vec<&TaskRow> = record
+            .tasks
+            .iter()
+            .filter(|host| host.id != guest.id && self.fits(host, guest, record))
+            .collect();
+        hosts.sort_by_key(|host| (!was_told(host), host.created_at, host.id));
+        if hosts.is_empty() || rank(&self.decide(guest, record)) == Rank::Never {
+            return None;
+        }
+        let taking = hosts.into_iter().find(|host| {
+            let mut whole = (*host).clone();
+            for topic in guest.live_topics() {
+                whole.add_topic(topic.clone());
+            }
+            let whole = rank(&self.decide(&whole, record));
+            whole > Rank::Never && whole >= rank(&self.decide(host, record))
+        });
+        taking.map(|host| host.id)
+    }
+
+    /// Whether two tasks may be one, as far as it does not depend on consent.
+    fn fits(&self, host: &TaskRow, guest: &TaskRow, record: &Record) -> bool {
+        let (ours, theirs) = (&host.detail, &guest.detail);
+        let within = self.desk.site.policy.share_within();
+        let reasons = host.live_topics().count();
+        let apart = host.due_at.duration_since(guest.due_at).abs();
+        let codes = || {
+            let guests = guest.live_topics();
+            guests.map(|topic| topic.code).all(|code| {
+                let mut hosts = host.live_topics();
+                hosts.all(|topic| topic.code.shares_with(code))
+            })
+        };
+        !host.state.is_terminal()
+            && reasons > 0
+            && reasons + guest.live_topics().count() <= MAX_TOPICS
+            && within.is_some_and(|within| apart <= within)
+            && host.due_at > self.desk.cause.now
+            && ours.purpose == theirs.purpose
+            && ours.performer == theirs.performer
+            && ours.priority >= theirs.priority
+            && ours.content < ContentClass::C3
+            && theirs.content < ContentClass::C3
+            && self.mode_of(host, record) == self.mode_of(guest, record)
+            && place(&host.routing_key) == place(&guest.routing_key)
+            && codes()
+            && ours
+                .channels
+                .iter()
+                .any(|channel| theirs.channels.contains(channel))
+    }
+
+    /// The task that a finding would have by itself; `None` where its row is gone.
+    fn alone(&self, want: &Want, record: &Record) -> Option<TaskRow> {
+        let now = self.desk.cause.now;
+        let finding = record
+            .findings
+            .iter()
+            .find(|finding| finding.id == want.topic.finding)?;
+        let site = self.desk.site;
+        let mut task = TaskRow {
+            id: Uuid::now_v7(),
+            person: finding.person,
+            finding: finding.id,
+            key: self.free_key(finding, record),
+            version: 1,
+            state: TaskState::Withheld,
+            mode: crate::config::Mode::Observe,
+            routing_key: site.routing_key(&record.assertions, want.topic.priority.name()),
+            created_at: now,
+            changed_at: now,
+            due_at: want.topic.due_at,
+            ask_at: None,
+            released_at: None,
+            message: self.desk.cause.message,
+            decision: None,
+            detail: want.detail(),
+        };
+        task.mode = self.mode_of(&task, record);
+        Some(task)
+    }
+
+    /// A task's key is its finding's: person, rule and cycle. A finding that asks anew, after its
+    /// reason had ended, has a key for each further time.
+    fn free_key(&self, finding: &FindingRow, record: &Record) -> Vec<u8> {
+        let again = (2_u32..).map(|time| {
+            let (id, time) = (finding.id.to_string(), time.to_string());
+            let index = &self.desk.keys.index;
+            index.hash("task_again", &[&id, &time]).to_vec()
+        });
+        std::iter::once(finding.key.clone())
+            .chain(again)
+            .find(|key| record.tasks.iter().all(|task| task.key != *key))
+            .unwrap_or_default()
+    }
+
+    fn of_other_mode(&self, task: &TaskRow, record: &Record) -> Vec<Uuid> {
+        if task.state.has_left() {
+            // A change of mode does not call anything back.
+            return Vec::new();
+        }
+        let mode = self.mode_of(task, record);
+        task.live_topics()
+            .filter(|topic| self.mode(&topic.rule, record) != mode)
+            .map(|topic| topic.finding)
+            .collect()
+    }
+
+    /// The reasons that consent denies while others may stay; where it denies only the whole, all
+    /// but the leading one.
+    fn denied(&self, task: &TaskRow, record: &Record) -> Vec<Uuid> {
+        let is_denied = |task: &TaskRow| rank(&self.decide(task, record)) == Rank::Never;
+        if task.live_topics().count() < 2 || !is_denied(task) {
+            return Vec::new();
+        }
+        let only = |kept: &[Uuid]| {
+            let mut part = task.clone();
+            for topic in task.live_topics() {
+                if !kept.contains(&topic.finding) {
+                    part.end_topic(topic.finding, TopicEnd::Denied, self.desk.cause.now);
+                }
+            }
+            part
+        };
+        let all: Vec<Uuid> = task.live_topics().map(|topic| topic.finding).collect();
+        let (denied, allowed): (Vec<Uuid>, Vec<Uuid>) = all
+            .iter()
+            .partition(|finding| is_denied(&only(&[**finding])));
+        match allowed.split_first() {
+            // Nothing may be said at all: the task waits, or ends, as a whole.
+            None => Vec::new(),
+            Some(_) if !is_denied(&only(&allowed)) => denied,
+            Some((first, _)) => all.into_iter().filter(|one| one != first).collect(),
+        }
+    }
+
+    fn leave(
+        &self,
+        task: &mut TaskRow,
+        leaving: &mut Vec<Uuid>,
+        why: TopicEnd,
+        wants: &mut Vec<Want>,
+    ) {
+        let now = self.desk.cause.now;
+        for finding in leaving.drain(..) {
+            let topic = task.live_topics().find(|topic| topic.finding == finding);
+            let Some(topic) = topic.cloned() else {
+                continue;
+            };
+            task.end_topic(finding, why, now);
+            wants.push(Want {
+                topic: TaskTopic {
+                    added_at: now,
+                    ..topic
+                },
+                purpose: task.detail.purpose,
+                performer: task.detail.performer,
+            });
+        }
+    }
+}
+
+/// Whether a coordinator may know of it: it left, or did before it was put off.
+const fn was_told(task: &TaskRow) -> bool {
+    let put_off = matches!(task.state, TaskState::Deferred) && task.released_at.is_some();
+    task.state.was_published() || put_off
+}
+
+/// How good an answer of consent is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Never,
+    Later,
+    Now,
+}
+
+const fn rank(decision: &Decision) -> Rank {
+    match decision.result {
+        Outcome::Allow | Outcome::AllowWithObligations => Rank::Now,
+        Outcome::Defer => Rank::Later,
+        Outcome::Deny | Outcome::HumanReview => Rank::Never,
+    }
+}
+
+/// Tenant, location and team of a routing key.
+fn place(routing_key: &str) -> &str {
+    routing_key
+        .rsplit_once('.')
+        .map_or(routing_key, |(place, _priority)| place)
+}
