@@ -65,7 +65,7 @@ codes! {
         "Set `charset` of the source, or ask the sender to fill MSH-18, then replay.";
     CharsetUnsupported, "charset-unsupported", Permanent,
         "MSH-18 names a character set that careloop does not read.",
-        "Ask the sender for UNICODE UTF-8 or an ISO 8859 set.";
+        "Ask the sender for UNICODE UTF-8 or another set that the place names, then replay.";
     Unparseable, "unparseable", Permanent,
         "The text is not HL7 v2: a line is no segment, or a bound is exceeded.",
         "Compare the message with its specification; fix the sender, then replay.";

@@ -2,9 +2,10 @@
 //!
 //! | metric | labels | meaning |
 //! |---|---|---|
-//! | `careloop_messages_received_total` | `source` | messages stored and acknowledged |
-//! | `careloop_messages_duplicate_total` | `source` | messages that came again and were acknowledged again |
+//! | `careloop_messages_received_total` | `source` | messages stored for the first time and acknowledged |
+//! | `careloop_messages_repeated_total` | `source` | messages that came again and were acknowledged again |
 //! | `careloop_messages_refused_total` | `source`, `reason` | frames that were not taken |
+//! | `careloop_acknowledgements_received_total` | `source`, `code` | acknowledgements that came as messages, by MSA-1 |
 //! | `careloop_messages_processed_total` | `state` | messages that ended, by their end |
 //! | `careloop_tasks_published_total` | `outcome` | answers to publishes |
 //! | `careloop_store_errors_total` | | failures of the store |
@@ -139,7 +140,8 @@ struct Instruments {
     registry: Registry,
     levels: Arc<Snapshot>,
     received: Counter<u64>,
-    duplicate: Counter<u64>,
+    repeated: Counter<u64>,
+    acknowledgements: Counter<u64>,
     refused: Counter<u64>,
     processed: Counter<u64>,
     published: Counter<u64>,
@@ -172,9 +174,10 @@ impl Metrics {
                 "careloop_messages_received",
                 "messages stored and acknowledged",
             ),
-            duplicate: counter(
-                "careloop_messages_duplicate",
-                "messages acknowledged once more",
+            repeated: counter("careloop_messages_repeated", "messages that came again"),
+            acknowledgements: counter(
+                "careloop_acknowledgements_received",
+                "acknowledgements that came as messages",
             ),
             refused: counter("careloop_messages_refused", "frames that were not taken"),
             processed: counter("careloop_messages_processed", "messages that ended"),
@@ -202,22 +205,27 @@ impl Metrics {
         self.0.levels.get_or_init(|| Box::new(levels));
     }
 
-    /// A message of a source was stored.
-    pub fn received(&self, source: &str) {
-        self.0.received.add(1, &[label("source", source)]);
+    /// Messages of a source were stored.
+    pub fn received(&self, source: &str, count: u64) {
+        let labels = [label("source", source)];
+        self.0.received.add(count, &labels);
     }
 
-    /// A message of a source came again.
-    pub fn duplicate(&self, source: &str) {
-        self.0.duplicate.add(1, &[label("source", source)]);
+    /// Messages of a source came again.
+    pub fn repeated(&self, source: &str, count: u64) {
+        self.0.repeated.add(count, &[label("source", source)]);
     }
 
-    /// A frame or connection of a source was refused.
-    pub fn refused(&self, source: &str, reason: &'static str) {
-        self.0.refused.add(
-            1,
-            &[label("source", source), KeyValue::new("reason", reason)],
-        );
+    /// Frames or connections of a source were refused.
+    pub fn refused(&self, source: &str, reason: &'static str, count: u64) {
+        let labels = [label("source", source), KeyValue::new("reason", reason)];
+        self.0.refused.add(count, &labels);
+    }
+
+    /// Acknowledgements came as messages of a source.
+    pub fn acknowledgement(&self, source: &str, code: &'static str, count: u64) {
+        let labels = [label("source", source), KeyValue::new("code", code)];
+        self.0.acknowledgements.add(count, &labels);
     }
 
     /// Messages ended in a state.

@@ -95,10 +95,11 @@ fn metrics_have_the_documented_names_and_labels() {
         ready: true,
         ..Levels::default()
     });
-    metrics.clone().received("epic-adt");
-    metrics.received("epic-adt");
-    metrics.duplicate("epic-adt");
-    metrics.refused("epic-adt", "frame-too-large");
+    metrics.clone().received("epic-adt", 1);
+    metrics.received("epic-adt", 1);
+    metrics.repeated("epic-adt", 1);
+    metrics.acknowledgement("epic-adt", "AE", 1);
+    metrics.refused("epic-adt", "frame-too-large", 1);
     metrics.processed("held", 2);
     metrics.published("sent");
     metrics.store_error();
@@ -106,7 +107,8 @@ fn metrics_have_the_documented_names_and_labels() {
     let text = metrics.render();
     let lines = [
         "careloop_messages_received_total{source=\"epic-adt\"} 2",
-        "careloop_messages_duplicate_total{source=\"epic-adt\"} 1",
+        "careloop_messages_repeated_total{source=\"epic-adt\"} 1",
+        "careloop_acknowledgements_received_total{code=\"AE\",source=\"epic-adt\"} 1",
         "careloop_messages_refused_total{reason=\"frame-too-large\",source=\"epic-adt\"} 1",
         "careloop_messages_processed_total{state=\"held\"} 2",
         "careloop_tasks_published_total{outcome=\"sent\"} 1",

@@ -254,7 +254,7 @@ fn issue_of_text(code: Code, at: String, severity: Severity) -> Issue {
 fn unreadable(error: &ReadError) -> Mapped {
     let code = match error {
         ReadError::Header(_) => Code::NoHeader,
-        ReadError::Charset(CharsetError::Unsupported) => Code::CharsetUnsupported,
+        ReadError::Charset(CharsetError::Unsupported { .. }) => Code::CharsetUnsupported,
         ReadError::Charset(CharsetError::Undecodable { .. }) => Code::CharsetUndecodable,
         ReadError::Parse(_) => Code::Unparseable,
     };

@@ -1,5 +1,6 @@
 //! Gauges: levels read from the store in the background, so that a scrape never waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Reads until told to stop.
     pub(super) async fn run(self, metrics: Metrics, stop: CancellationToken) {
-        let mut told: Vec<intake::Counts> = vec![intake::Counts::default(); self.feeds.len()];
+        let mut told: Vec<Told> = self.feeds.iter().map(|_| Told::default()).collect();
         loop {
             self.read_store(&metrics).await;
             self.read_feeds(&metrics, &mut told);
@@ -84,20 +85,30 @@ impl Watch {
     }
 
     /// Turns the feeds' counters into metrics.
-    fn read_feeds(&self, metrics: &Metrics, told: &mut [intake::Counts]) {
+    fn read_feeds(&self, metrics: &Metrics, told: &mut [Told]) {
         for (feed, told) in self.feeds.iter().zip(told) {
-            let now = feed.counters.read();
-            for _ in told.received..now.received {
-                metrics.received(&feed.source);
+            let (now, source) = (feed.counters.read(), feed.source.as_str());
+            let grown = |now: u64, before: u64| now.saturating_sub(before);
+            metrics.received(source, grown(now.received, told.counts.received));
+            metrics.repeated(source, grown(now.repeated, told.counts.repeated));
+            metrics.processed("held", grown(now.held, told.counts.held));
+            for (reason, count) in feed.counters.refused.get() {
+                let before = told.refused.insert(reason, count).unwrap_or(0);
+                metrics.refused(source, reason, grown(count, before));
             }
-            for _ in told.duplicates..now.duplicates {
-                metrics.duplicate(&feed.source);
+            for (code, count) in feed.counters.acknowledgements.get() {
+                let before = told.acknowledgements.insert(code, count).unwrap_or(0);
+                metrics.acknowledgement(source, code, grown(count, before));
             }
-            metrics.processed("held", now.held.saturating_sub(told.held));
-            for _ in told.refused..now.refused {
-                metrics.refused(&feed.source, "frame");
-            }
-            *told = now;
+            told.counts = now;
         }
     }
+}
+
+/// What the metrics were told of a feed before.
+#[derive(Default)]
+struct Told {
+    counts: intake::Counts,
+    refused: BTreeMap<&'static str, u64>,
+    acknowledgements: BTreeMap<&'static str, u64>,
 }

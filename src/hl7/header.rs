@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::charset::{Charset, Runs, Wide, narrowed};
 use super::delimiters::Delimiters;
 use super::lines;
 
@@ -58,7 +59,12 @@ pub struct Header {
     pub application_ack: String,
     /// MSH-18, the first component of each repetition; empty when the field is.
     pub charsets: Vec<String>,
+    /// UTF-16 or UTF-32, where the message is; everything here is UTF-8 then.
+    pub(super) wide: Option<Wide>,
     segment: Vec<u8>,
+    /// Whether high bytes begin characters of two bytes, the second of which may look like a
+    /// delimiter.
+    leads: bool,
 }
 
 impl Header {
@@ -69,14 +75,33 @@ impl Header {
     /// # Errors
     /// No `MSH` there, or delimiters that cannot separate: see [`HeaderError`].
     pub fn read(bytes: &[u8]) -> Result<Header, HeaderError> {
-        let segment = segment(bytes);
-        Ok(Header::of(segment, Delimiters::read(segment)?))
+        if let Some((wide, text)) = narrowed(bytes) {
+            let mut header = Header::read_bytes(&text)?;
+            header.wide = Some(wide);
+            return Ok(header);
+        }
+        Header::read_bytes(bytes)
     }
 
-    fn of(segment: &[u8], delimiters: Delimiters) -> Header {
+    fn read_bytes(bytes: &[u8]) -> Result<Header, HeaderError> {
+        let segment = segment(bytes);
+        let delimiters = Delimiters::read(segment)?;
+        let plain = Header::of(segment, delimiters, false);
+        if segment.is_ascii() {
+            return Ok(plain);
+        }
+        // Which fields there are depends on the set, and the set is named in one of them.
+        let other = Header::of(segment, delimiters, true);
+        let named = other.charsets.first().and_then(|name| Charset::parse(name));
+        let leads = named.is_some_and(Charset::hides_delimiters);
+        Ok(if leads { other } else { plain })
+    }
+
+    fn of(segment: &[u8], delimiters: Delimiters, leads: bool) -> Header {
         let raw = Raw {
             segment,
             delimiters,
+            leads,
         };
         let repetitions = raw.field(18).split(|&b| b == delimiters.repetition);
         let charsets = repetitions.map(|r| text(raw.component_of(r, 1)).trim().to_owned());
@@ -100,7 +125,9 @@ impl Header {
             } else {
                 charsets.collect()
             },
+            wide: None,
             segment: segment.to_vec(),
+            leads,
         }
     }
 
@@ -117,7 +144,7 @@ impl Header {
         // A separator that is one of the others, or none, leaves nothing to answer with.
         let msh = [b"MSH".as_slice(), &[field], b"^~\\&", &[field]].concat();
         let read = Delimiters::read(&msh).ok()?;
-        (read == delimiters).then(|| Header::of(segment, delimiters))
+        (read == delimiters).then(|| Header::of(segment, delimiters, false))
     }
 
     /// `ADT^A08`, or only the code when there is no trigger, always joined by `^`.
@@ -136,6 +163,18 @@ impl Header {
         !self.accept_ack.is_empty() || !self.application_ack.is_empty()
     }
 
+    /// Whether the message itself is an acknowledgement: `ACK`, or `MCF` of old versions.
+    #[must_use]
+    pub fn is_acknowledgement(&self) -> bool {
+        matches!(self.message_code.as_str(), "ACK" | "MCF")
+    }
+
+    /// MSH-13 where it is a number; zero and minus one have meanings of their own (HL7 v2.5.1 2.10.1).
+    #[must_use]
+    pub fn sequence_number(&self) -> Option<i64> {
+        text(self.raw_component(13, 1)).trim().parse().ok()
+    }
+
     /// Major and minor version, such as `(2, 5)` of `2.5.1`; `None` when MSH-12 has no number.
     #[must_use]
     pub fn version_number(&self) -> Option<(u8, u8)> {
@@ -146,21 +185,21 @@ impl Header {
     /// The bytes of MSH field `number` exactly as sent; empty when the segment does not reach it.
     #[must_use]
     pub fn raw_field(&self, number: usize) -> &[u8] {
-        Raw {
-            segment: &self.segment,
-            delimiters: self.delimiters,
-        }
-        .field(number)
+        self.raw().field(number)
     }
 
     /// The bytes of a component of MSH field `number` exactly as sent, first repetition; 1-based.
     #[must_use]
     pub fn raw_component(&self, number: usize, component: usize) -> &[u8] {
+        self.raw().component(number, component)
+    }
+
+    fn raw(&self) -> Raw<'_> {
         Raw {
             segment: &self.segment,
             delimiters: self.delimiters,
+            leads: self.leads,
         }
-        .component(number, component)
     }
 }
 
@@ -186,9 +225,16 @@ fn segment(bytes: &[u8]) -> &[u8] {
 struct Raw<'a> {
     segment: &'a [u8],
     delimiters: Delimiters,
+    leads: bool,
 }
 
 impl<'a> Raw<'a> {
+    /// Cuts at a delimiter, but not inside of characters of two bytes.
+    fn cut(&self, bytes: &'a [u8], separator: u8) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut runs = Runs::new(self.leads);
+        bytes.split(move |&byte| runs.is_plain(byte) && byte == separator)
+    }
+
     /// Field `number` of MSH, where MSH-1 is the separator itself (HL7 v2.5.1 2.14.9.1).
     fn field(&self, number: usize) -> &'a [u8] {
         let separator = self.delimiters.field;
@@ -196,8 +242,7 @@ impl<'a> Raw<'a> {
             0 => &[],
             1 => self.segment.get(3..4).unwrap_or_default(),
             _ => self
-                .segment
-                .split(|&b| b == separator)
+                .cut(self.segment, separator)
                 .nth(number - 1)
                 .unwrap_or_default(),
         }
@@ -206,8 +251,7 @@ impl<'a> Raw<'a> {
     fn component(&self, number: usize, component: usize) -> &'a [u8] {
         let separator = self.delimiters.repetition;
         let first = self
-            .field(number)
-            .split(|&b| b == separator)
+            .cut(self.field(number), separator)
             .next()
             .unwrap_or_default();
         self.component_of(first, component)
@@ -215,7 +259,7 @@ impl<'a> Raw<'a> {
 
     fn component_of(&self, repetition: &'a [u8], component: usize) -> &'a [u8] {
         let separator = self.delimiters.component;
-        let mut parts = repetition.split(|&b| b == separator);
+        let mut parts = self.cut(repetition, separator);
         parts.nth(component.saturating_sub(1)).unwrap_or_default()
     }
 }

@@ -39,7 +39,51 @@ fn any_delimiters() -> impl Strategy<Value = Delimiters> {
     ]
 }
 
+fn answered(header: Option<&Header>, code: AckCode) -> Vec<u8> {
+    let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    let said = ack::Msa {
+        text: (code == AckCode::AE).then_some("a|b\r"),
+        sequence: (code == AckCode::AE).then_some(-1),
+        ..ack::Msa::of(code)
+    };
+    ack::answer(header, &said, &now, "T")
+}
+
 proptest! {
+    #[test]
+    fn what_a_charset_writes_it_reads_back(text in "\\PC{0,24}") {
+        let several = [Charset::Gb18030, Charset::KsX1001, Charset::Big5, Charset::Iso8859(2)];
+        for charset in several {
+            let Some(bytes) = charset::encode(&text, charset) else { continue };
+            if let Ok(read) = charset.decode(&bytes) {
+                prop_assert_eq!(read, text.as_str(), "{:?}", charset);
+            }
+        }
+    }
+
+    #[test]
+    fn ascii_is_ascii_in_every_charset_without_switches(text in "[ -~]{0,40}") {
+        for name in ["8859/5", "GB 18030-2000", "KS X 1001", "BIG-5", "ISO IR14", "ISO IR87"] {
+            let charset = Charset::parse(name).unwrap();
+            prop_assert_eq!(charset.decode(text.as_bytes()).unwrap(), text.as_str(), "{}", name);
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic_a_charset_and_errors_lie_inside(bytes in vec(any::<u8>(), 0..48), switch in vec(0_u8..=6, 0..6)) {
+        let codes: [&[u8]; 7] = [b"\x1b$B", b"\x1b(B", b"\x1b(I", b"\x1b$(D", b"\x1b-B", b"\\C2842\\", b"\\M2442\\"];
+        let switched = switch.iter().flat_map(|at| [codes[usize::from(*at)], &bytes]).flatten().copied();
+        let bytes: Vec<u8> = bytes.iter().copied().chain(switched).collect();
+        for name in ["GB 18030-2000", "KS X 1001", "BIG-5", "ISO IR14", "ISO IR87", "8859/1"] {
+            let charset = Charset::parse(name).unwrap();
+            match charset.decode_escaped(&bytes, Some(b'\\')) {
+                Ok(text) => prop_assert!(text.len() <= bytes.len() * 4),
+                Err(CharsetError::Undecodable { offset, .. }) => prop_assert!(offset < bytes.len()),
+                Err(other) => prop_assert!(false, "{other}"),
+            }
+        }
+    }
+
     #[test]
     fn splitting_covers_every_byte_once(bytes in any_bytes()) {
         let found = split(&bytes);
@@ -60,12 +104,11 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_anything(bytes in any_bytes()) {
-        let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
         for range in split(&bytes).messages {
             let part = &bytes[range];
             let header = Header::read(part).ok();
             let _salvaged = Header::salvage(part);
-            let reply = ack::answer(header.as_ref(), AckCode::AE, Some("a|b\r"), &now, "T");
+            let reply = answered(header.as_ref(), AckCode::AE);
             prop_assert!(Header::read(&reply).is_ok());
             let Some(header) = header else { continue };
             let _shown = (header.message_type(), ack::accept_code(&header, Outcome::Stored));
@@ -90,8 +133,7 @@ proptest! {
     #[test]
     fn a_reply_echoes_the_control_id(id in vec(any::<u8>().prop_filter("ends", |b| !b"|\r\n\x1c".contains(b)), 0..12)) {
         let msh = [b"MSH|^~\\&|A||B||||ADT^A08|".as_slice(), &id, b"|P|2.5"].concat();
-        let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-        let reply = ack::answer(Some(&Header::read(&msh).unwrap()), AckCode::AA, None, &now, "T");
+        let reply = answered(Some(&Header::read(&msh).unwrap()), AckCode::AA);
         let msa = [b"\rMSA|AA|".as_slice(), &id, b"|\r"].concat();
         prop_assert!(reply.windows(msa.len()).any(|window| window == msa));
     }

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::charset::Wide;
 use super::lines::{Line, is_blank, leading_noise, lines};
 
 /// Where the messages of a frame are. The ranges of all four lists together cover every byte once,
-/// except in a frame without any MSH, which is one message of everything.
+/// except in a frame without any MSH or in UTF-16 or UTF-32, which is one message of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     /// One range per message, in order; never empty.
@@ -43,6 +44,10 @@ enum Role {
 #[must_use]
 pub fn split(bytes: &[u8]) -> Split {
     let mut split = Split::default();
+    if Wide::of(bytes).is_some() {
+        split.messages.push(0..bytes.len());
+        return split;
+    }
     // What the current run of lines belongs to, and where a run of `#` lines in it began.
     let mut open = Open {
         role: Role::Other,

@@ -2,6 +2,7 @@
 
 use jiff::Zoned;
 
+use crate::hl7::ack::Msa;
 use crate::hl7::{AckCode, Header, Outcome, ack};
 use crate::store::Receipt;
 
@@ -34,7 +35,7 @@ pub fn acknowledge(header: Option<&Header>, receipt: &Receipt, now: &Zoned) -> O
         None => AckCode::AA,
     };
     let id = short_id(&receipt.id().simple().to_string());
-    Some(Answer(ack::answer(header, code, None, now, &id)))
+    Some(Answer(ack::answer(header, &Msa::of(code), now, &id)))
 }
 
 /// `AE`, or `CE` in enhanced mode, for a message that careloop could not store just now.
@@ -46,13 +47,11 @@ pub fn refuse_temporarily(header: Option<&Header>, now: &Zoned) -> Option<Answer
         None => AckCode::AE,
     };
     let id = format!("E{:x}", now.timestamp().as_microsecond());
-    Some(Answer(ack::answer(
-        header,
-        code,
-        Some(NOT_STORED),
-        now,
-        &id,
-    )))
+    let msa = Msa {
+        text: Some(NOT_STORED),
+        ..Msa::of(code)
+    };
+    Some(Answer(ack::answer(header, &msa, now, &id)))
 }
 
 /// The accept code, or where the sender wants only an application answer, that one: careloop's yes

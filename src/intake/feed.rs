@@ -1,7 +1,8 @@
 //! A feed: the tenant and source that bytes belong to, with what was counted about it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -52,16 +53,18 @@ impl Feed {
 /// What was counted about a feed since the process started; telemetry reads it.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Messages stored, repeats included.
+    /// Messages stored for the first time.
     pub received: Counter,
-    /// Messages that were stored before.
-    pub duplicates: Counter,
+    /// Messages that were stored before, and are acknowledged again.
+    pub repeated: Counter,
     /// Messages stored as held, because nothing in them could be read.
     pub held: Counter,
     /// New messages with a control id that an earlier one of the source had.
     pub control_ids_reused: Counter,
-    /// Frames and connections refused.
-    pub refused: Counter,
+    /// Frames and connections refused, by reason.
+    pub refused: ByName,
+    /// Acknowledgements that came as messages, by MSA-1.
+    pub acknowledgements: ByName,
     /// Messages answered `AE` or `CE`, because they could not be stored.
     pub not_stored: Counter,
     /// Bytes between frames that belong to none.
@@ -76,19 +79,36 @@ pub struct Counters {
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
+/// Numbers that only grow, by a word of the code.
+#[derive(Debug, Default)]
+pub struct ByName(Mutex<BTreeMap<&'static str, u64>>);
+
+impl ByName {
+    /// Counts one more of `name`.
+    pub fn add(&self, name: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(name).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// What was counted.
+    pub fn get(&self) -> BTreeMap<&'static str, u64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.clone()
+    }
+}
+
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages stored, repeats included.
+    /// Messages stored for the first time.
     pub received: u64,
     /// Messages that were stored before.
-    pub duplicates: u64,
+    pub repeated: u64,
     /// Messages stored as held by the door.
     pub held: u64,
     /// New messages with a control id used before.
     pub control_ids_reused: u64,
-    /// Frames and connections refused.
-    pub refused: u64,
     /// Messages answered `AE` or `CE`.
     pub not_stored: u64,
     /// Bytes between frames.
@@ -120,10 +140,9 @@ impl Counters {
         let accepted = self.accepted.get();
         Counts {
             received: self.received.get(),
-            duplicates: self.duplicates.get(),
+            repeated: self.repeated.get(),
             held: self.held.get(),
             control_ids_reused: self.control_ids_reused.get(),
-            refused: self.refused.get(),
             not_stored: self.not_stored.get(),
             junk_bytes: self.junk_bytes.get(),
             accepted,
@@ -135,6 +154,16 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_by_name_keeps_its_name() {
+        let counters = Counters::default();
+        counters.refused.add("junk");
+        counters.refused.add("frame-too-large");
+        counters.refused.add("junk");
+        let told: Vec<_> = counters.refused.get().into_iter().collect();
+        assert_eq!(told, [("frame-too-large", 1), ("junk", 2)]);
+    }
 
     #[test]
     fn open_connections_are_those_accepted_and_not_ended() {

@@ -19,6 +19,6 @@ mod receive;
 
 pub use acknowledge::{Answer, acknowledge, refuse_temporarily};
 pub use commit::Unstored;
-pub use feed::{Counters, Counts, Feed};
+pub use feed::{ByName, Counters, Counts, Feed};
 pub use readiness::{Readiness, Unready};
 pub use receive::{Door, Handled};

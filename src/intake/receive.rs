@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::failure::Code;
-use crate::hl7::{self, Header};
+use crate::hl7::{self, AckCode, Header, ack};
 use crate::intake::commit::{BATCH_MESSAGES, Committer, Delivery, QUEUE};
 use crate::intake::{Answer, Feed, Readiness, Unstored, acknowledge, refuse_temporarily};
 use crate::store::{Arrival, Receipt, Store, TenantId};
@@ -96,7 +96,7 @@ impl Door {
 
     /// Counts a refused frame or connection where it lasts, and in the feed's counters.
     pub async fn refuse(&self, feed: &Feed, reason: &'static str) {
-        feed.counters.refused.add(1);
+        feed.counters.refused.add(reason);
         let store = &self.inner.store;
         let count = store.count_refused(feed.tenant, &feed.source, reason, clock::now());
         let error = match timeout(REFUSAL_TIMEOUT, count).await {
@@ -180,11 +180,15 @@ fn settle(
         Ok(receipts) => {
             feed.arrived.notify_one();
             for (asker, receipt) in askers.into_iter().zip(receipts) {
-                feed.counters.received.add(1);
+                let again = usize::from(receipt.is_duplicate());
+                feed.counters.received.add(1 - again);
+                feed.counters.repeated.add(again);
                 feed.counters
-                    .duplicates
-                    .add(usize::from(receipt.is_duplicate()));
-                feed.counters.held.add(usize::from(asker.held));
+                    .held
+                    .add(usize::from(asker.held && again == 0));
+                if let Some(code) = asker.acknowledges.filter(|_| again == 0) {
+                    feed.counters.acknowledgements.add(code);
+                }
                 flag_reuse(feed, &receipt);
                 let answer = asker
                     .wants
@@ -232,6 +236,8 @@ struct Asker {
     /// Lines between messages are stored, but nobody waits for an answer to them.
     wants: bool,
     held: bool,
+    /// MSA-1 where the message is itself an acknowledgement, as when an engine forwards one.
+    acknowledges: Option<&'static str>,
 }
 
 struct Read {
@@ -305,7 +311,11 @@ impl Piece {
             held,
         };
         let held = arrival.held.is_some();
+        let known = header.as_ref().filter(|header| header.is_acknowledgement());
+        let acknowledges =
+            known.map(|header| ack::said(body, header).map_or("other", AckCode::code));
         let asker = Asker {
+            acknowledges,
             header,
             wants: self.kind != Kind::Stray,
             held,

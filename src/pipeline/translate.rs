@@ -71,7 +71,7 @@ fn typed(changes: Vec<mapping::MappedChange>) -> Translated {
 fn unreadable(error: &ReadError) -> Outcome {
     let code = match error {
         ReadError::Header(_) => Code::NoHeader,
-        ReadError::Charset(CharsetError::Unsupported) => Code::CharsetUnsupported,
+        ReadError::Charset(CharsetError::Unsupported { .. }) => Code::CharsetUnsupported,
         ReadError::Charset(CharsetError::Undecodable { .. }) => Code::CharsetUndecodable,
         ReadError::Parse(_) => Code::Unparseable,
     };

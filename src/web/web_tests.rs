@@ -79,7 +79,7 @@ async fn health_and_metrics_are_answered() {
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let shown = Arc::clone(&reasons);
     let metrics = Metrics::new().unwrap();
-    metrics.received("epic-adt");
+    metrics.received("epic-adt", 1);
     let reasons_now = Arc::new(move || shown.lock().unwrap().clone());
     let running = start(router(
         State {

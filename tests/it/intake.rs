@@ -141,7 +141,7 @@ on_each_store! {
         let undecodable = [message("BYTES").as_bytes(), b"NTE|1||\xff\xfe\r"].concat();
         peer.write_all(&[b"\x0b", undecodable.as_slice(), b"\x1c\r"].concat()).await.unwrap();
         assert!(answer(&mut peer).await.contains("MSA|AA|BYTES"));
-        let unknown = message("SET").replace("|P|2.5.1", "|P|2.5.1||||||ISO IR87");
+        let unknown = message("SET").replace("|P|2.5.1", "|P|2.5.1||||||CNS 11643-1992");
         assert!(exchange(&mut peer, &unknown).await.contains("MSA|AA|SET"));
         let counts = hub.processed().await;
         assert_eq!((counts.received, counts.held, counts.refused), (5, 5, 0));

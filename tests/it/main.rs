@@ -33,3 +33,4 @@ mod outbox_rabbit;
 mod schema;
 mod slice;
 mod task_events;
+mod wire;

@@ -136,7 +136,9 @@ impl Message {
     pub fn read(bytes: &[u8], default: Option<Charset>) -> Result<Message, ReadError> {
         let header = Header::read(bytes)?;
         let charset = charset::detect(bytes, &header, default)?;
-        let text = charset.decode(bytes)?.into_owned();
+        let text = charset
+            .decode_escaped(bytes, header.delimiters.escape)?
+            .into_owned();
         Ok(Message::build(text, header, charset)?)
     }
 

@@ -194,7 +194,7 @@ impl Listener {
         self.warn_refused(peer, refusal);
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             // A flood: the log and the counters have it, the store's count would be a second one.
-            self.feed.counters.refused.add(1);
+            self.feed.counters.refused.add(refusal.name());
             return;
         };
         let listener = Arc::clone(self);

@@ -1,14 +1,21 @@
 //! Any text is unescaped without loss of the whole; what was escaped comes back as it was.
 #![no_main]
 
+use careloop::hl7::charset::Right;
 use careloop::hl7::{Charset, Delimiters, escape};
 use libfuzzer_sys::fuzz_target;
 
-const CHARSETS: [Charset; 4] = [
+const CHARSETS: [Charset; 8] = [
     Charset::Ascii,
     Charset::Utf8,
     Charset::Iso8859(1),
     Charset::Windows1252,
+    Charset::Gb18030,
+    Charset::KsX1001,
+    Charset::Big5,
+    Charset::Iso2022 {
+        right: Right::Katakana,
+    },
 ];
 
 fuzz_target!(|data: (u8, [u8; 6], &str)| {

@@ -16,7 +16,13 @@ fuzz_target!(|data: &[u8]| {
             continue;
         };
         drop((salvaged, header.message_type(), header.version_number()));
-        for default in [None, Some(Charset::Windows1252), Some(Charset::Iso8859(2))] {
+        for default in [
+            None,
+            Some(Charset::Windows1252),
+            Some(Charset::Iso8859(2)),
+            Charset::parse("ISO IR87"),
+            Some(Charset::Gb18030),
+        ] {
             drop(charset::decode(part, &header, default));
             if let Ok(message) = Message::read(part, default) {
                 open(&message);

@@ -60,21 +60,24 @@ impl Peer {
 
     /// Reads one answer; `None` when the listener closed.
     pub(crate) async fn answer(&mut self) -> Option<Ack> {
-        let mut found = Vec::new();
-        while !found.ends_with(b"\x1c\r") {
-            found.push(self.stream.read_u8().await.ok()?);
-        }
+        let found = self.frame().await?;
         let text = String::from_utf8_lossy(&found).into_owned();
         let msa = text.split('\r').find(|line| line.starts_with("MSA"))?;
         let mut fields = msa.split(msa.chars().nth(3)?).skip(1);
         Some(Ack {
             code: fields.next()?.to_owned(),
-            control_id: fields
-                .next()
-                .unwrap_or_default()
-                .trim_end_matches(['\x1c', '\r'])
-                .to_owned(),
+            control_id: fields.next().unwrap_or_default().to_owned(),
         })
+    }
+
+    /// Reads one frame's content; `None` when the listener closed.
+    pub(crate) async fn frame(&mut self) -> Option<Vec<u8>> {
+        let mut found = Vec::new();
+        while !found.ends_with(b"\x1c\r") {
+            found.push(self.stream.read_u8().await.ok()?);
+        }
+        found.truncate(found.len() - 2);
+        found.strip_prefix(b"\x0b").map(<[u8]>::to_vec)
     }
 }
 
