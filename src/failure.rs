@@ -86,13 +86,19 @@ codes! {
         "Add the assigner or type to `identifiers` of the source, then replay.";
     IdentityAmbiguous, "identity-ambiguous", Ambiguous,
         "The identifiers reach more than one person.",
-        "Find out which person is meant; merge or correct at the EHR, then replay.";
+        "Find out which person is meant: `careloop identity show`, then `link` or `keep-apart`; or correct at the EHR, then replay.";
     IdentityConflict, "identity-conflict", Ambiguous,
         "A known identifier arrived with another birth date and another family name.",
-        "Check for a re-used or mistyped record number at the EHR, then replay.";
+        "Check for a re-used or mistyped record number: `careloop identity show`, then `link` or `keep-apart`; or correct at the EHR, then replay.";
     MergeUnknown, "merge-unresolved", Ambiguous,
         "A merge names identifiers that cannot be resolved safely.",
         "Check assigner and type of MRG-1 against `identifiers` of the source, then replay.";
+    ChangeUnresolved, "identifier-change-unresolved", Ambiguous,
+        "A number was changed to one that another person has already.",
+        "Find out whether the two are one person: `careloop identity link` or `keep-apart`; it runs again by itself.";
+    MoveUnresolved, "move-unresolved", Ambiguous,
+        "A move names nobody, or several people, as the one who gives or takes.",
+        "Compare PID-3 and MRG-1 with `identifiers` of the source; register who is missing, then replay.";
     NoMapping, "no-mapping", Permanent,
         "No mapping takes this message type.",
         "Nothing, unless the type should be read: then add a mapping.";

@@ -335,8 +335,11 @@ fn both_stores_have_the_same_migrations() {
     {
         let read =
             |folder: &str| fs::read_to_string(format!("migrations/{folder}/{file}")).unwrap();
+        // Only PostgreSQL has row security; each file that makes tables ends with it.
         let words = |text: String| -> Vec<String> {
-            text.split(|c: char| !c.is_alphanumeric() && c != '_')
+            let tables = text.split("DO $$").next().unwrap();
+            tables
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
                 .filter(|word| word.starts_with(|c: char| c.is_lowercase()))
                 .filter(|word| !word.is_empty())
                 .map(ToOwned::to_owned)

@@ -124,6 +124,9 @@ pub struct Assertion {
     pub event_time: Timestamp,
     /// The message that said it.
     pub message: Uuid,
+    /// Keyed hashes of the identifiers, accounts and visits under which it was said, so that it
+    /// goes with them when they move to another person.
+    pub marks: Vec<String>,
     /// What was said.
     pub payload: Payload,
 }
@@ -139,6 +142,8 @@ pub struct Origin<'a> {
     pub event_time: Timestamp,
     /// The message.
     pub message: Uuid,
+    /// What the message names the person, the account and the visit by, as keyed hashes.
+    pub marks: &'a [String],
 }
 
 impl Origin<'_> {
@@ -151,7 +156,7 @@ impl Origin<'_> {
             Change::Referral(request) => self.request(RequestKind::Referral, request, known),
             Change::Order(request) => self.request(RequestKind::Order, request, known),
             Change::Pointer(pointer) => self.pointer(pointer, known),
-            Change::Merge(_) => Vec::new(),
+            Change::Merge(_) | Change::IdentifierChange(_) | Change::Move(_) => Vec::new(),
         }
     }
 
@@ -221,7 +226,7 @@ impl Origin<'_> {
         set(&mut next.end, &change.end);
         set(&mut next.location, &change.location);
         let payload = Payload::Appointment(next);
-        vec![self.assertion(Group::Appointment, assertion.key.clone(), payload)]
+        vec![self.again(assertion, payload)]
     }
 
     fn request(
@@ -259,11 +264,12 @@ impl Origin<'_> {
         set(&mut next.authored_at, &change.authored_at);
         set(&mut next.wanted_by, &change.wanted_by);
         set(&mut next.expires_at, &change.expires_at);
-        let key = before.map_or_else(
-            || format!("{}:{}", kind_word(kind), key_of(&change.identifiers)),
-            |(assertion, _)| assertion.key.clone(),
-        );
-        vec![self.assertion(Group::Request, key, Payload::Request(next))]
+        let payload = Payload::Request(next);
+        if let Some((assertion, _)) = before {
+            return vec![self.again(assertion, payload)];
+        }
+        let key = format!("{}:{}", kind_word(kind), key_of(&change.identifiers));
+        vec![self.assertion(Group::Request, key, payload)]
     }
 
     fn fresh_request(self, kind: RequestKind) -> Request {
@@ -304,7 +310,11 @@ impl Origin<'_> {
         set(&mut next.date, &change.date);
         set(&mut next.status, &change.status);
         add_identifiers(&mut next.orders, &change.orders);
-        vec![self.assertion(Group::Pointer, key, Payload::Pointer(next))]
+        let payload = Payload::Pointer(next);
+        match before {
+            Some(assertion) => vec![self.again(assertion, payload)],
+            None => vec![self.assertion(Group::Pointer, key, payload)],
+        }
     }
 
     fn find<'k>(&self, group: Group, key: &str, known: &'k [Assertion]) -> Option<&'k Assertion> {
@@ -332,8 +342,20 @@ impl Origin<'_> {
             key,
             event_time: self.event_time,
             message: self.message,
+            marks: self.marks.to_vec(),
             payload,
         }
+    }
+
+    /// The same thing told again; it keeps what it was told under before.
+    fn again(&self, before: &Assertion, payload: Payload) -> Assertion {
+        let mut next = self.assertion(before.group, before.key.clone(), payload);
+        for mark in &before.marks {
+            if !next.marks.contains(mark) {
+                next.marks.push(mark.clone());
+            }
+        }
+        next
     }
 }
 

@@ -19,6 +19,7 @@ fn origin(source: &str, second: i64, message: u128) -> Origin<'_> {
         source,
         event_time: at(second),
         message: Uuid::from_u128(message),
+        marks: &[],
     }
 }
 
@@ -109,6 +110,8 @@ fn the_ranked_source_wins_over_a_newer_one() {
             language: Tri::Absent,
             deceased: Tri::Absent,
             restrictions: vec![],
+            accounts: vec![],
+            visits: vec![],
         })
     };
     let mut known = Vec::new();

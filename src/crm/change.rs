@@ -3,7 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::status::{AppointmentStatus, ContactSystem, Priority, RequestStatus, Sex, Stage};
+use super::status::{
+    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Sex, Stage,
+};
 use super::time::{Moment, PartialDate};
 
 /// A field that was left out, sent as "delete this", or sent with a value.
@@ -133,6 +135,13 @@ pub struct PatientChange {
     /// Fields that may restrict contact and cannot be read yet, such as `PD1-12`.
     #[serde(default)]
     pub restrictions: Vec<String>,
+    /// The account under which the message speaks (PID-18). It never links anybody; it tells what
+    /// a move of the account concerns.
+    #[serde(default)]
+    pub accounts: Vec<Identifier>,
+    /// The visit under which the message speaks (PV1-19), as [`Self::accounts`].
+    #[serde(default)]
+    pub visits: Vec<Identifier>,
 }
 
 /// What a message says about an appointment.
@@ -209,6 +218,34 @@ pub struct MergeChange {
     pub retired: Vec<Identifier>,
 }
 
+/// One person's identifier, account or visit has another number from now on (HL7 v2 A46 to A51).
+/// The old number stays an alias; nobody is merged.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct IdentifierChange {
+    /// What has another number.
+    pub what: Numbered,
+    /// The old numbers.
+    pub from: Vec<Identifier>,
+    /// The new ones.
+    pub to: Vec<Identifier>,
+}
+
+/// An identifier, account or visit was recorded for the wrong person and belongs to another one
+/// (HL7 v2 A43 to A45). Both people stay.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct MoveChange {
+    /// What moves.
+    pub what: Numbered,
+    /// The numbers that move.
+    pub value: Vec<Identifier>,
+    /// Whose they were, where the message says so.
+    #[serde(default)]
+    pub from: Vec<Identifier>,
+    /// Whose they are.
+    #[serde(default)]
+    pub to: Vec<Identifier>,
+}
+
 /// One thing that a message says.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Change {
@@ -224,6 +261,10 @@ pub enum Change {
     Pointer(PointerChange),
     /// That two records are one person.
     Merge(MergeChange),
+    /// That a number of the person is another one now.
+    IdentifierChange(IdentifierChange),
+    /// That a number belongs to this person and not to another one.
+    Move(MoveChange),
 }
 
 impl Change {
@@ -238,6 +279,8 @@ impl Change {
             "Order" => serde_json::from_value(from).map(Self::Order),
             "Pointer" => serde_json::from_value(from).map(Self::Pointer),
             "Merge" => serde_json::from_value(from).map(Self::Merge),
+            "IdentifierChange" => serde_json::from_value(from).map(Self::IdentifierChange),
+            "Move" => serde_json::from_value(from).map(Self::Move),
             other => return Err(format!("{other}: expected an entity of the thin model")),
         };
         // serde's own text may quote the offending value, so only its place is kept.

@@ -164,6 +164,8 @@ mod tests {
             language: Tri::Absent,
             deceased: Tri::Absent,
             restrictions: vec![],
+            accounts: vec![],
+            visits: vec![],
         }
     }
 

@@ -3,7 +3,9 @@
 //! The mapping compiler checks targets against this table, and [`super::Change::read`] reads what
 //! the mapping gave, so a mapping that compiles gives values of the right shape.
 
-use super::status::{AppointmentStatus, ContactSystem, Priority, RequestStatus, Sex, Stage};
+use super::status::{
+    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Sex, Stage,
+};
 
 /// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub(super) const ENTITIES: &[Entity] = &[
             ("language", Text),
             ("deceased", Flag),
             ("restrictions", Texts),
+            ("accounts", Objects(IDENTIFIER)),
+            ("visits", Objects(IDENTIFIER)),
         ],
         required: &["identifiers"],
     },
@@ -119,6 +123,25 @@ pub(super) const ENTITIES: &[Entity] = &[
             ("retired", Objects(IDENTIFIER)),
         ],
         required: &["survivor", "retired"],
+    },
+    Entity {
+        name: "IdentifierChange",
+        fields: &[
+            ("what", Word(Numbered::WORDS)),
+            ("from", Objects(IDENTIFIER)),
+            ("to", Objects(IDENTIFIER)),
+        ],
+        required: &["what", "from", "to"],
+    },
+    Entity {
+        name: "Move",
+        fields: &[
+            ("what", Word(Numbered::WORDS)),
+            ("value", Objects(IDENTIFIER)),
+            ("from", Objects(IDENTIFIER)),
+            ("to", Objects(IDENTIFIER)),
+        ],
+        required: &["what", "value"],
     },
 ];
 

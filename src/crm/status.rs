@@ -134,6 +134,18 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a number stands for, where numbers change or move.
+    Numbered {
+        /// An identifier of the person.
+        Identifier = "identifier",
+        /// An account.
+        Account = "account",
+        /// A visit.
+        Visit = "visit",
+    }
+}
+
+vocabulary! {
     /// What kind of contact point it is (FHIR R4 `ContactPointSystem`, the subset that is used).
     ContactSystem {
         /// A telephone number.

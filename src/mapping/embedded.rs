@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = &[
     file!("hl7v2/fragments/dg1.toml"),
     file!("hl7v2/fragments/pid.toml"),
     file!("hl7v2/merge.toml"),
+    file!("hl7v2/moves.toml"),
     file!("hl7v2/orders.toml"),
     file!("hl7v2/people.toml"),
     file!("hl7v2/referral.toml"),

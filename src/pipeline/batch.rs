@@ -120,13 +120,6 @@ impl Batch {
 }
 
 fn values(read: &Read) -> impl Iterator<Item = &str> {
-    read.content.iter().flatten().flat_map(|subject| {
-        let retired = subject.merges.iter().flat_map(|merge| &merge.retired);
-        subject
-            .patient
-            .identifiers
-            .iter()
-            .chain(retired)
-            .map(|id| id.value.as_str())
-    })
+    let subjects = read.content.iter().flatten();
+    subjects.flat_map(|subject| subject.numbers().map(|id| id.value.as_str()))
 }

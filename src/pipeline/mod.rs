@@ -11,6 +11,7 @@ mod sharing;
 mod subject;
 mod sweep;
 mod tasks;
+mod transfer;
 mod translate;
 mod worker;
 

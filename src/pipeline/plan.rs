@@ -9,7 +9,7 @@ use crate::care::Touched;
 use crate::consent::Hold;
 use crate::crm::{Assertion, Change, Contact, ContactSystem, Origin, Payload, View};
 use crate::site::Site;
-use crate::store::{AuditEntry, ContactRow, Effects, Record, TenantKeys};
+use crate::store::{AuditEntry, ContactRow, Effects, NewLink, Record, TenantKeys};
 
 /// Where and when a message speaks.
 #[derive(Clone, Copy)]
@@ -35,37 +35,53 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// The rows that `subject` implies for the person it was resolved to, and whether they must
-    /// pass the gate: death, merges and new restrictions may cut off what is being published.
-    pub(super) fn plan(&self, subject: &Subject, resolved: Resolved) -> (Effects, bool) {
+    /// The rows that `subject` implies for the person it was resolved to and for those who give
+    /// something to it, and whether they must pass the gate: death, merges, moves and new
+    /// restrictions may cut off what is being published.
+    pub(super) fn plan(&self, subject: &Subject, resolved: Resolved) -> (Vec<Effects>, bool) {
+        let home = resolved.home;
         let mut record = settled(resolved.record);
         let before = self.site.view(&record.assertions);
         let mut effects = Effects {
             members: record.members.clone(),
             ..Effects::default()
         };
-        self.learn(&resolved.identifiers, &record, &mut effects);
-        let touched = self.assert(subject, &mut record, &mut effects);
+        self.learn(&resolved.identifiers, home, &mut effects);
+        let marks = self.marks(subject, &resolved.identifiers);
+        let mut touched = self.assert(subject, (home, &marks), &mut record, &mut effects);
+        self.renumber(subject, &mut record, &mut effects);
+        let mut others = Vec::new();
+        for moved in resolved.moved {
+            others.push(self.take_over(moved, home, &mut record, (&mut effects, &mut touched)));
+        }
         let after = self.site.view(&record.assertions);
         self.contacts(&after, &mut record, &mut effects);
         for retired in &resolved.retired {
-            effects.links.push((*retired, record.person));
+            effects.links.push(NewLink {
+                retired: *retired,
+                survivor: record.person,
+                message: self.cause.message,
+                made_by: None,
+            });
             effects
                 .audit
                 .push(self.entry("person.merge", ("person", Some(*retired))));
         }
         let gated = !resolved.retired.is_empty()
+            || !others.is_empty()
             || (after.demographics.deceased && !before.demographics.deceased)
             || after.demographics.restrictions.len() > before.demographics.restrictions.len();
         let merged = !resolved.retired.is_empty();
-        let retold = merged || after.demographics != before.demographics;
+        let retold = merged || !others.is_empty() || after.demographics != before.demographics;
+        effects.is_to_be_compared = after.demographics != before.demographics;
         if retold || !self.site.rules.touched_by(&touched).is_empty() {
             findings::reconcile(self, &mut record, (&after, retold), &mut effects);
         }
         effects
             .audit
             .push(self.entry("message.apply", ("person", Some(record.person))));
-        (effects, gated)
+        others.insert(0, effects);
+        (others, gated)
     }
 
     /// What the calendar implies for a person about whom nothing was said.
@@ -120,27 +136,27 @@ impl Desk<'_> {
         }
     }
 
-    fn learn(
-        &self,
-        identifiers: &[crate::crm::Identifier],
-        record: &Record,
-        effects: &mut Effects,
-    ) {
+    fn learn(&self, identifiers: &[crate::crm::Identifier], home: Uuid, effects: &mut Effects) {
         for identifier in identifiers {
             let source = self.cause.label.to_owned();
-            effects
-                .identifiers
-                .push((record.person, identifier.clone(), source));
+            effects.identifiers.push((home, identifier.clone(), source));
         }
     }
 
     /// Asserts every change on top of what is known, and finds what a replay no longer says.
-    fn assert(&self, subject: &Subject, record: &mut Record, effects: &mut Effects) -> Touched {
+    fn assert(
+        &self,
+        subject: &Subject,
+        (home, marks): (Uuid, &[String]),
+        record: &mut Record,
+        effects: &mut Effects,
+    ) -> Touched {
         let Some(message) = self.cause.message else {
             return Touched::default();
         };
         let origin = Origin {
-            person: record.person,
+            person: home,
+            marks,
             source: self.cause.label,
             event_time: self.cause.event_time,
             message,
@@ -174,7 +190,7 @@ impl Desk<'_> {
 
     /// Keeps the contact points in step with the view; a point keeps its id for as long as its
     /// value is known.
-    fn contacts(&self, view: &View, record: &mut Record, effects: &mut Effects) {
+    pub(super) fn contacts(&self, view: &View, record: &mut Record, effects: &mut Effects) {
         let mut current: Vec<Vec<u8>> = Vec::new();
         for (rank, contact) in (0_i64..).zip(&view.demographics.contacts) {
             let Some(normal) = normalise(contact) else {
@@ -221,16 +237,16 @@ impl Desk<'_> {
 
 /// The record without the holds of changes under way: they keep the relay from publishing, while
 /// what is decided here is written before or after such a change and asked again by it.
-fn settled(mut record: Record) -> Record {
+pub(super) fn settled(mut record: Record) -> Record {
     record.holds.retain(|hold| *hold != Hold::ChangePending);
     record
 }
 
-fn same_row(a: &Assertion, b: &Assertion) -> bool {
+pub(super) fn same_row(a: &Assertion, b: &Assertion) -> bool {
     a.person == b.person && a.group == b.group && a.source == b.source && a.key == b.key
 }
 
-fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Assertion]) {
+pub(super) fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Assertion]) {
     let unchanged = known
         .iter()
         .any(|old| same_row(old, assertion) && old.payload == assertion.payload);
@@ -249,7 +265,7 @@ fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Assertion]) {
 
 /// Two spellings of one number are one contact point: digits only for telephones, small letters
 /// for addresses. `None` for what cannot be a contact.
-fn normalise(contact: &Contact) -> Option<String> {
+pub(super) fn normalise(contact: &Contact) -> Option<String> {
     let text = match contact.system {
         ContactSystem::Phone | ContactSystem::Fax | ContactSystem::Pager => contact
             .value

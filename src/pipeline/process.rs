@@ -18,12 +18,12 @@ use super::batch::{Batch, Planned, Read, event_time, read, shallow};
 use super::gate::Gates;
 use super::pilot::{check_cap, pilot_left};
 use super::plan::{Cause, Desk};
-use super::subject;
+use super::subject::{self, Asked};
 use crate::clock;
 use crate::failure::Code;
 use crate::message::Outcome;
 use crate::site::{Feed, Site};
-use crate::store::{self, Claimed, Effects, Store, TenantId, Tx};
+use crate::store::{self, Claimed, Effects, Member, Store, TenantId, Tx};
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,31 +284,39 @@ impl Pipeline {
             Ok(subjects) => subjects,
             Err(outcome) => return Ok(Planned::ended(outcome.clone())),
         };
-        let now = desk.cause.now;
+        let asked = Asked {
+            message: desk.cause.message,
+            event_time: desk.cause.event_time,
+            now: desk.cause.now,
+        };
         let mut planned = Planned::ended(Outcome::Processed);
         let mut seen: HashSet<Uuid> = HashSet::new();
         for subject in subjects {
-            let resolved = match subject::find(tx, subject, (&self.site, &feed.trust), now).await? {
-                Ok(resolved) => resolved,
-                Err(outcome) => return Ok(Planned::ended(outcome)),
-            };
-            let people: Vec<Uuid> = resolved.record.members.iter().map(|m| m.person).collect();
-            if people.iter().any(|person| !seen.insert(*person)) {
+            let resolved =
+                match subject::find(tx, subject, (&self.site, &feed.trust), asked).await? {
+                    Ok(resolved) => resolved,
+                    Err(outcome) => return Ok(Planned::ended(outcome)),
+                };
+            let mut members: Vec<&Member> = resolved.record.members.iter().collect();
+            members.extend(
+                resolved
+                    .moved
+                    .iter()
+                    .flat_map(|moved| &moved.record.members),
+            );
+            if members.iter().any(|member| !seen.insert(member.person)) {
                 return Ok(Planned::ended(subject::held(
                     Code::IdentityAmbiguous,
                     "PID: groups with different identifiers reach one person",
                 )));
             }
-            let stored: Vec<Uuid> = resolved
-                .record
-                .members
-                .iter()
-                .filter(|member| member.version > 0)
-                .map(|member| member.person)
-                .collect();
-            let (mut effects, gated) = desk.plan(subject, resolved);
-            effects.bundle = feed.bundle.digest().to_owned();
-            planned.effects.push(effects);
+            let stored = members.iter().filter(|member| member.version > 0);
+            let stored: Vec<Uuid> = stored.map(|member| member.person).collect();
+            let (effects, gated) = desk.plan(subject, resolved);
+            for mut effects in effects {
+                effects.bundle = feed.bundle.digest().to_owned();
+                planned.effects.push(effects);
+            }
             if gated {
                 planned.gated.extend(stored);
             }

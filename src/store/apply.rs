@@ -19,8 +19,11 @@ impl Tx {
     pub async fn apply(&mut self, all: &[&Effects], now: Timestamp) -> Result<(), Error> {
         self.take_people(all, now).await?;
         // Before the identifiers: those of a retired record are the survivor's from here on.
-        for (retired, survivor) in all.iter().flat_map(|effects| &effects.links) {
-            self.link(*retired, *survivor, now).await?;
+        for link in all.iter().flat_map(|effects| &effects.links) {
+            self.link(link, now).await?;
+        }
+        for assignment in all.iter().flat_map(|effects| &effects.assignments) {
+            self.assign_identifier(assignment, now).await?;
         }
         self.add_identifiers(all, now).await?;
         for assertion in all.iter().flat_map(|effects| &effects.retracted) {
@@ -28,6 +31,7 @@ impl Tx {
         }
         self.put_assertions(all).await?;
         self.put_contacts(all).await?;
+        self.compare_later(all, now).await?;
         for effects in all {
             self.apply_care(effects, now).await?;
         }
@@ -80,18 +84,6 @@ impl Tx {
             assertion.source.as_str(),
             index.as_slice(),
             assertion.message
-        )?;
-        Ok(())
-    }
-
-    async fn link(&mut self, retired: Uuid, survivor: Uuid, now: Timestamp) -> Result<(), Error> {
-        run!(
-            self,
-            "INSERT INTO person_link (tenant, id, retired, survivor, since_at) VALUES ($1, $2, $3, $4, $5)",
-            Uuid::now_v7(),
-            retired,
-            survivor,
-            now.as_microsecond()
         )?;
         Ok(())
     }

@@ -153,6 +153,32 @@ pub struct DecisionRow {
     pub decision: Decision,
 }
 
+/// A merge: from now on `retired` is `survivor`.
+pub struct NewLink {
+    /// Who goes.
+    pub retired: Uuid,
+    /// Who stays.
+    pub survivor: Uuid,
+    /// The message that says so.
+    pub message: Option<Uuid>,
+    /// The operator who says so.
+    pub made_by: Option<String>,
+}
+
+/// An identifier belongs to another person than the one it came to first.
+pub struct Assignment {
+    /// Whose it is.
+    pub person: Uuid,
+    /// Which.
+    pub identifier: Identifier,
+    /// When it happened; an older one never undoes a newer one.
+    pub event_time: Timestamp,
+    /// The message that says so.
+    pub message: Option<Uuid>,
+    /// `pipeline`, or the operator who says so.
+    pub made_by: String,
+}
+
 /// Everything that is written together.
 #[derive(Default)]
 pub struct Effects {
@@ -166,8 +192,12 @@ pub struct Effects {
     pub retracted: Vec<Assertion>,
     /// Contact points, new or changed.
     pub contacts: Vec<ContactRow>,
-    /// Merges: retired, survivor.
-    pub links: Vec<(Uuid, Uuid)>,
+    /// Merges.
+    pub links: Vec<NewLink>,
+    /// Identifiers that belong to another person from now on.
+    pub assignments: Vec<Assignment>,
+    /// Whether what tells people apart changed, so that others are to be compared.
+    pub is_to_be_compared: bool,
     /// Findings, new or changed.
     pub findings: Vec<FindingRow>,
     /// Tasks, new or changed.

@@ -31,30 +31,6 @@ impl Tx {
             .index("person_identifier", &[assigner, kind, &identifier.value])
     }
 
-    /// The people, after merges, whom identifiers reach; each once.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn find_people(&mut self, identifiers: &[Identifier]) -> Result<Vec<Uuid>, Error> {
-        let mut found = Vec::new();
-        for identifier in identifiers {
-            let index = self.identifier_index(identifier);
-            let person = row!(
-                self,
-                (Uuid,),
-                "SELECT person FROM person_identifier WHERE tenant = $1 AND value_index = $2",
-                index.as_slice()
-            )?;
-            if let Some((person,)) = person {
-                let survivor = self.survivor(person).await?;
-                if !found.contains(&survivor) {
-                    found.push(survivor);
-                }
-            }
-        }
-        Ok(found)
-    }
-
     /// The person that `person` is now, after merges.
     ///
     /// # Errors
@@ -102,7 +78,7 @@ impl Tx {
         Ok(Some(record))
     }
 
-    async fn members(&mut self, person: Uuid) -> Result<Vec<Member>, Error> {
+    pub(super) async fn members(&mut self, person: Uuid) -> Result<Vec<Member>, Error> {
         let found = rows!(
             self,
             (Uuid, i64, i64, Vec<u8>),
@@ -143,8 +119,11 @@ impl Tx {
         let mut assertions = Vec::with_capacity(found.len());
         for (group, source, index, event_time, message, cell) in found {
             let row = assertion_row(member.person, &group, &source, &index);
-            let AssertionCell { key, payload } =
-                member.open(&self.place("assertion", &row), &cell, "assertion")?;
+            let AssertionCell {
+                key,
+                marks,
+                payload,
+            } = member.open(&self.place("assertion", &row), &cell, "assertion")?;
             let group = Group::from_name(&group).ok_or(Error::Form { table: "assertion" })?;
             let event_time = at(event_time);
             assertions.push(Assertion {
@@ -154,6 +133,7 @@ impl Tx {
                 key,
                 event_time,
                 message,
+                marks,
                 payload,
             });
         }

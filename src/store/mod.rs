@@ -10,8 +10,10 @@ mod apply;
 mod audit;
 mod bodies;
 mod consent;
+mod decisions;
 mod dialect;
 mod effects;
+mod identity;
 mod inbox;
 mod keys;
 mod lanes;
@@ -31,9 +33,12 @@ pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, Reason
 pub use answers::TaskEventEffect;
 pub use audit::AuditEntry;
 pub use consent::NewOptOut;
+pub use decisions::IdentityDecision;
 pub use effects::{
-    DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, Revision, TaskRow, Withdrawal,
+    Assignment, DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, NewLink, Revision,
+    TaskRow, Withdrawal,
 };
+pub use identity::{LinkRow, Owner};
 pub use inbox::{Arrival, Claimed, Receipt};
 pub use keys::{KeyStatus, TenantKeys};
 pub use lanes::Lease;

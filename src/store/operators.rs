@@ -189,19 +189,7 @@ impl Store {
         };
         let mut identifiers = Vec::new();
         for member in &record.members {
-            let found = rows!(
-                tx,
-                (Vec<u8>, Vec<u8>),
-                "SELECT value_index, cell FROM person_identifier WHERE tenant = $1 AND person = $2",
-                member.person
-            )?;
-            for (index, cell) in found {
-                identifiers.push(member.open(
-                    &tx.place("person_identifier", &index),
-                    &cell,
-                    "person_identifier",
-                )?);
-            }
+            identifiers.extend(tx.identifiers_of(member).await?);
         }
         tx.commit().await?;
         let id = record.person;

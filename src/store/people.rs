@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{many, row, run};
+use super::dialect::{many, run};
 use super::effects::Effects;
 use super::record::{AssertionCell, ContactRow, Member, assertion_row};
 use super::{Error, Tx};
@@ -121,13 +121,7 @@ impl Tx {
     }
 
     async fn check_owner(&mut self, one: &Learned<'_>) -> Result<(), Error> {
-        let owner = row!(
-            self,
-            (Uuid,),
-            "SELECT person FROM person_identifier WHERE tenant = $1 AND value_index = $2",
-            one.index.as_slice()
-        )?;
-        let Some((owner,)) = owner else {
+        let Some(owner) = self.owner_of(&one.index).await? else {
             return Err(Error::Conflict);
         };
         if owner == one.person || self.survivor(owner).await? == self.survivor(one.person).await? {
@@ -146,6 +140,7 @@ impl Tx {
                 let row = assertion_row(assertion.person, group, &assertion.source, &index);
                 let cell = AssertionCell {
                     key: assertion.key.clone(),
+                    marks: assertion.marks.clone(),
                     payload: assertion.payload.clone(),
                 };
                 let member = effects.member(assertion.person)?;

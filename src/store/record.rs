@@ -155,6 +155,8 @@ impl Record {
 #[derive(Serialize, Deserialize)]
 pub(super) struct AssertionCell {
     pub(super) key: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) marks: Vec<String>,
     pub(super) payload: Payload,
 }
 

@@ -23,6 +23,7 @@ mod crash;
 mod demo;
 mod fields;
 mod identity;
+mod identity_moves;
 mod intake;
 mod intake_load;
 mod loops;

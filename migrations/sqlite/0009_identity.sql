@@ -1,0 +1,92 @@
+-- Identity worked by people: who ended and made a link, identifiers that belong to somebody else
+-- since a day, links that demographics propose, and what named people decided.
+ALTER TABLE person_link ADD COLUMN message BLOB;
+ALTER TABLE person_link ADD COLUMN made_by TEXT;
+ALTER TABLE person_link ADD COLUMN ended_by TEXT;
+
+-- An identifier belongs to another person since then. Its own row never moves; the newest event wins.
+CREATE TABLE identifier_assignment (
+    tenant INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    value_index BLOB NOT NULL,
+    person BLOB NOT NULL,
+    event_time INTEGER NOT NULL,
+    since_at INTEGER NOT NULL,
+    until_at INTEGER,
+    message BLOB,
+    made_by TEXT NOT NULL,
+    PRIMARY KEY (tenant, id),
+    FOREIGN KEY (tenant, person) REFERENCES person (tenant, id),
+    FOREIGN KEY (tenant, value_index) REFERENCES person_identifier (tenant, value_index)
+) STRICT;
+CREATE UNIQUE INDEX identifier_assignment_now ON identifier_assignment (tenant, value_index) WHERE until_at IS NULL;
+
+-- People whose demographics changed and are to be compared with others.
+CREATE TABLE identity_check (
+    tenant INTEGER NOT NULL,
+    person BLOB NOT NULL,
+    since_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, person),
+    FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
+) STRICT;
+
+-- Where to look for people who may be the same: a short keyed hash of family name and birth date,
+-- which several people share by chance.
+CREATE TABLE person_trait (
+    tenant INTEGER NOT NULL,
+    person BLOB NOT NULL,
+    value_index BLOB NOT NULL,
+    PRIMARY KEY (tenant, person, value_index),
+    FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
+) STRICT;
+CREATE INDEX person_trait_by ON person_trait (tenant, value_index);
+
+-- Two people who may be one. Only names of fields stand here; the values are read from their cells.
+CREATE TABLE identity_proposal (
+    tenant INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    low BLOB NOT NULL,
+    high BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'linked', 'kept-apart', 'lapsed')),
+    score INTEGER NOT NULL,
+    agree TEXT NOT NULL,
+    differ TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    proposed_at INTEGER NOT NULL,
+    decided_at INTEGER,
+    decided_by TEXT,
+    PRIMARY KEY (tenant, id),
+    FOREIGN KEY (tenant, low) REFERENCES person (tenant, id),
+    FOREIGN KEY (tenant, high) REFERENCES person (tenant, id)
+) STRICT;
+CREATE UNIQUE INDEX identity_proposal_open ON identity_proposal (tenant, low, high) WHERE state = 'open';
+CREATE INDEX identity_proposal_high ON identity_proposal (tenant, high);
+CREATE INDEX identity_proposal_low ON identity_proposal (tenant, low);
+
+-- What named people decided; the reason is sealed under the key of `person`.
+CREATE TABLE identity_decision (
+    tenant INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('link', 'keep-apart', 'unmerge', 'means', 'assign')),
+    person BLOB NOT NULL,
+    other BLOB,
+    message BLOB,
+    at INTEGER NOT NULL,
+    operator TEXT NOT NULL,
+    cell BLOB NOT NULL,
+    PRIMARY KEY (tenant, id),
+    FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
+) STRICT;
+CREATE INDEX identity_decision_of ON identity_decision (tenant, person);
+
+-- Whom a held message means, said by a named person.
+CREATE TABLE message_person (
+    tenant INTEGER NOT NULL,
+    message BLOB NOT NULL,
+    person BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    operator TEXT NOT NULL,
+    PRIMARY KEY (tenant, message),
+    FOREIGN KEY (tenant, message) REFERENCES message (tenant, id),
+    FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
+) STRICT;
