@@ -40,6 +40,8 @@ pub mod outreach;
 pub mod intake;
 pub mod pipeline;
 pub mod outbox;
+// What a person should look at, and whom to tell.
+pub mod alert;
 // Doors and assembly.
 pub mod web;
 pub mod cli;

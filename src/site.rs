@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::civil::Date;
 
@@ -29,6 +30,9 @@ pub struct Site {
     pub policy: Policy,
     /// What is known of each source, by name.
     pub feeds: HashMap<String, Feed>,
+    /// Whether all outreach is stopped: everything is computed, and nothing leaves. The store says
+    /// so; this is what it last said.
+    pub is_stopped: AtomicBool,
 }
 
 /// One source, ready to be read.
@@ -88,8 +92,12 @@ impl Site {
     }
 
     /// The mode of a rule's tasks for a person: the strictest of the rule and of every source, with
-    /// its location, that told what the rule looks at; *observe* for people of tests.
+    /// its location, that told what the rule looks at; *observe* for people of tests, and for all
+    /// while outreach is stopped.
     pub fn mode(&self, rule: &Rule, assertions: &[Assertion]) -> Mode {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return Mode::Observe;
+        }
         let mut labels: Vec<&str> = real(assertions)
             .filter(|assertion| rule.looks_at(&assertion.payload))
             .map(|assertion| assertion.source.as_str())

@@ -8,9 +8,11 @@ mod import;
 mod keys;
 mod mapping;
 mod message;
+mod outreach;
 pub mod output;
 mod person;
 mod serve;
+mod status;
 mod survey;
 mod task;
 
@@ -66,6 +68,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the hub until SIGTERM or Ctrl-C.
     Serve,
+    /// How sources, teams and agreements stand, and what is in trouble, with its first step.
+    Status(status::StatusArgs),
     /// Find everything that can be wrong before starting, all at once.
     Check,
     /// Show the configuration's manual.
@@ -88,6 +92,9 @@ enum Command {
     /// List tasks, and why some did not leave.
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Stop and resume all outreach; preview what would leave.
+    #[command(subcommand)]
+    Outreach(outreach::OutreachCommand),
     /// Record, import and withdraw consent; `person show` lists it.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
@@ -147,6 +154,8 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(args, program).await?,
         Command::Serve => serve::serve(&global).await?,
+        Command::Status(args) => status::run(&global, args).await?,
+        Command::Outreach(command) => outreach::run(&global, command).await?,
         Command::Check => return check::check(&global).await,
         Command::Config(ConfigCommand::Default) => output::line(config::DEFAULTS)?,
         Command::Keys(command) => keys::run(&global, command).await?,

@@ -38,6 +38,15 @@ pub fn line(text: &str) -> io::Result<()> {
     tolerant(writeln!(io::stdout().lock(), "{}", printable(text)))
 }
 
+/// Empties the screen before the next look; a pipe is left alone.
+pub fn clear() -> io::Result<()> {
+    let mut stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return Ok(());
+    }
+    tolerant(stdout.write_all(b"\x1b[2J\x1b[H"))
+}
+
 /// Prints an error. There is nowhere to report that this failed.
 pub fn error(text: &str) {
     drop(writeln!(io::stderr().lock(), "{}", printable(text)));

@@ -41,6 +41,7 @@ written! {
         log: Log,
         retention: Retention,
         grace: Grace,
+        alerts: Alerts,
         tenant: Vec<Spanned<Tenant>>,
         agreement: Vec<Spanned<Agreement>>,
         source: Vec<Spanned<Source>>,
@@ -107,6 +108,17 @@ written! {
     /// `[grace]`
     Grace { intake: Maybe<Lasting>, pipeline: Maybe<Lasting>, outbox: Maybe<Lasting>, }
 
+    /// `[alerts]`
+    Alerts {
+        webhook: Maybe<String>,
+        token: Maybe<String>,
+        silent_after: Maybe<Lasting>,
+        waiting: Maybe<Lasting>,
+        broker_down: Maybe<Lasting>,
+        no_consumer: Maybe<Lasting>,
+        unanswered: Maybe<Lasting>,
+    }
+
     /// `[[tenant]]`
     Tenant {
         name: Maybe<Name>,
@@ -149,6 +161,7 @@ written! {
         tls: Maybe<Tls>,
         allow: Vec<AddressRange>,
         plaintext_beyond_loopback: Maybe<bool>,
+        silent_after: Option<Lasting>,
     }
 
     /// An element of `identifiers`.

@@ -12,7 +12,7 @@ use super::file::{File, Maybe};
 use super::layers::{Layers, Origin};
 use super::problem::Problem;
 use super::words::{Lasting, Size};
-use super::{parties, secret, settings, sources};
+use super::{alerts, parties, secret, settings, sources};
 
 /// The defaults and the manual, printed by `careloop config default`.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -135,6 +135,7 @@ fn assemble(check: &mut Check<'_>, written: &File) -> Config {
         tenants,
         raw_messages: settings::raw_messages(check, &written.retention),
         grace: settings::grace(check, &written.grace),
+        alerts: alerts::alerts(check, &written.alerts),
         log: settings::log(check, &written.log),
         public_url: settings::public_url(check, written.public_url.as_ref()),
     }

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 mod address;
+mod alerts;
 mod file;
 mod layers;
 mod load;
@@ -22,6 +23,7 @@ mod settings;
 mod sources;
 mod words;
 
+pub use alerts::AlertsConfig;
 pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
 pub use secret::{read, secret};
@@ -49,6 +51,8 @@ pub struct Config {
     pub raw_messages: Duration,
     /// How long each station may take to stop.
     pub grace: Grace,
+    /// What counts as trouble, and whom to tell.
+    pub alerts: AlertsConfig,
     /// The log format and level.
     pub log: LogConfig,
     /// Public base address under which details and re-checks are served, such as
@@ -283,6 +287,8 @@ pub struct Source {
     pub allow: Vec<AddressRange>,
     /// Plaintext beyond loopback, which must be asked for by this name.
     pub plaintext_beyond_loopback: bool,
+    /// How long it may say nothing; without it `alerts.silent_after` counts.
+    pub silent_after: Option<Duration>,
 }
 
 /// A network of addresses.

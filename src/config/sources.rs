@@ -57,6 +57,7 @@ pub(super) fn source(
         tls,
         allow: written.allow.clone(),
         plaintext_beyond_loopback: is_named(written),
+        silent_after: written.silent_after.as_ref().map(|lasting| lasting.0),
     };
     Some((owner?.0, source))
 }

@@ -38,14 +38,14 @@ pub(super) fn observe(metrics: &Metrics, gauges: &Gauges, readiness: &Readiness)
 }
 
 /// Reads the levels and turns the feeds' counters into metrics.
-pub(super) struct Watch {
+pub(super) struct Refresh {
     pub(super) store: Store,
     pub(super) sites: Vec<Arc<Site>>,
     pub(super) gauges: Gauges,
     pub(super) feeds: Vec<Arc<intake::Feed>>,
 }
 
-impl Watch {
+impl Refresh {
     /// Reads until told to stop.
     pub(super) async fn run(self, metrics: Metrics, stop: CancellationToken) {
         let mut told: Vec<Told> = self.feeds.iter().map(|_| Told::default()).collect();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alert::Webhook;
 use crate::care::Rules;
 use crate::clock;
 use crate::config::{self, Config};
@@ -25,9 +27,11 @@ use crate::vault::Key;
 
 mod gauges;
 mod stations;
+mod watch;
 
-use gauges::{Gauges, Watch};
+use gauges::{Gauges, Refresh};
 use stations::{Around, publisher, serve_http, start_outbox, start_pipeline};
+use watch::Watch;
 
 /// More than any contact policy needs.
 const POLICY_BYTES: u64 = 1024 * 1024;
@@ -119,6 +123,7 @@ pub async fn site(store: &Store, tenant: &config::Tenant) -> anyhow::Result<Site
         rules: Arc::new(rules),
         policy,
         feeds,
+        is_stopped: AtomicBool::new(store.outreach_stop(number).await?.is_some()),
     })
 }
 
@@ -211,15 +216,27 @@ impl Daemon {
         let station = Station::start(&door, endpoints, &config.mllp).map_err(listed)?;
         let gauges = Gauges::default();
         gauges::observe(&metrics, &gauges, &readiness);
-        let watch = Watch {
+        let refresh = Refresh {
             store: store.clone(),
             sites: sites.clone(),
             gauges,
-            feeds,
+            feeds: feeds.clone(),
         };
         doors
             .tracker
-            .spawn(watch.run(metrics.clone(), doors.stop.clone()));
+            .spawn(refresh.run(metrics.clone(), doors.stop.clone()));
+        let watch = Watch {
+            store: store.clone(),
+            sites: sites.clone(),
+            feeds,
+            readiness: readiness.clone(),
+            publisher: Arc::clone(&publisher),
+            limits: config.alerts.clone(),
+            webhook: Webhook::of(&config.alerts)?,
+            metrics: metrics.clone(),
+            started_at: clock::now(),
+        };
+        doors.tracker.spawn(watch.run(doors.stop.clone()));
         let http = serve_http(around, (readiness, publisher), &sites, doors).await?;
         Ok(Self {
             bound: station.bound().to_vec(),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::config::Tenant;
 use crate::outbox::rabbit;
 use crate::outbox::spool;
+use crate::store::QueueLevel;
 
 /// The exchange of outgoing tasks, and the first part of their queues' names.
 pub const TASKS: &str = "careloop.tasks";
@@ -181,6 +182,14 @@ impl Publisher {
         match self {
             Self::Rabbit(rabbit) => rabbit.state(),
             Self::Spool(spool) => spool.state(),
+        }
+    }
+
+    /// What lies in the teams' queues, where a broker can say so.
+    pub fn levels(&self) -> Vec<QueueLevel> {
+        match self {
+            Self::Rabbit(rabbit) => rabbit.levels(),
+            Self::Spool(_) => Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! deadline, and no transaction is open over the network.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -128,6 +129,11 @@ impl Relay {
 
     async fn claim(&self, now: Timestamp) -> Result<(usize, Vec<Cleared>), Error> {
         let mut tx = self.store.write(self.site.tenant).await?;
+        // A stop counts from its commit on, whatever this process was last told. That it was lifted
+        // is for the watch to say, who then has everybody looked at.
+        if tx.outreach_stop().await?.is_some() {
+            self.site.is_stopped.store(true, Ordering::Relaxed);
+        }
         let due = tx.due_envelopes(now, self.pace.batch).await?;
         let mut cleared = Vec::new();
         for envelope in &due {

@@ -27,6 +27,9 @@ mod people;
 mod record;
 mod revise;
 mod topics;
+mod standing;
+mod stop;
+mod trouble;
 mod tx;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
@@ -46,7 +49,10 @@ pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
 pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
 pub use record::{ContactRow, Member, Record};
+pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
+pub use stop::{OutreachStop, Preview};
 pub use topics::{MAX_TOPICS, Reason, TaskDetail, TaskTopic};
+pub use trouble::TroubleRow;
 pub use tx::Tx;
 
 use std::collections::HashMap;

@@ -33,6 +33,7 @@ fn source() -> Source {
         tls: None,
         allow: vec![],
         plaintext_beyond_loopback: false,
+        silent_after: None,
     }
 }
 

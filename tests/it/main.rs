@@ -33,5 +33,6 @@ mod outbox_outage;
 mod outbox_rabbit;
 mod schema;
 mod slice;
+mod standing;
 mod task_events;
 mod wire;

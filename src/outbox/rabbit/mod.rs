@@ -5,6 +5,7 @@
 //! used, since it would send buffered frames after their deadline had passed.
 
 mod inbound;
+mod levels;
 mod line;
 mod session;
 mod topology;
@@ -43,6 +44,7 @@ use crate::outbox::publisher::Published;
 use crate::outbox::publisher::PublisherState;
 use crate::outbox::publisher::TASKS;
 use crate::outbox::publisher::Topology;
+use crate::outbox::rabbit::levels::Levels;
 use crate::outbox::rabbit::line::Line;
 use crate::outbox::rabbit::line::SETUP;
 use crate::outbox::rabbit::line::Target;
@@ -52,6 +54,7 @@ use crate::outbox::rabbit::session::alarm_of;
 use crate::outbox::rabbit::session::send;
 use crate::retry::Backoff;
 use crate::retry::Policy;
+use crate::store::QueueLevel;
 
 pub use crate::outbox::rabbit::inbound::Received;
 pub use crate::outbox::rabbit::inbound::TaskEvents;
@@ -59,6 +62,9 @@ pub use crate::outbox::rabbit::inbound::Unanswered;
 
 /// How often the keeper looks whether the connection is still what it believes.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often it asks how much lies in the queues.
+const LEVELS: Duration = Duration::from_secs(5);
 
 /// A configuration with which no connection can be tried.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +98,7 @@ struct Shared {
     state: watch::Sender<PublisherState>,
     /// The session to publish on while the state is up.
     session: Mutex<Option<Session>>,
+    levels: Levels,
     /// Whether anything was confirmed since the last connection: only that ends a series of waits.
     confirmed: AtomicBool,
 }
@@ -116,6 +123,7 @@ impl Rabbit {
             confirm_timeout: broker.confirm_timeout,
             state: watch::Sender::new(down),
             session: Mutex::new(None),
+            levels: Levels::new(&topology),
             confirmed: AtomicBool::new(false),
         });
         tracker.spawn(Arc::clone(&shared).keep(topology, stop));
@@ -148,6 +156,11 @@ impl Rabbit {
     /// The state, to be woken by its changes.
     pub fn watch(&self) -> watch::Receiver<PublisherState> {
         self.shared.state.subscribe()
+    }
+
+    /// What lies in the teams' queues, as the broker last said; empty while it is away.
+    pub fn levels(&self) -> Vec<QueueLevel> {
+        self.shared.levels.found()
     }
 
     /// The task events of a tenant.
@@ -314,6 +327,7 @@ impl Shared {
         };
         let mut events = pin!(line.connection.events_listener());
         let mut look = tokio::time::interval(LOOK);
+        let mut levels = tokio::time::interval(LEVELS);
         if line.connection.status().blocked() {
             self.blocked(Alarm::Other);
         } else {
@@ -332,6 +346,7 @@ impl Shared {
                     // Connected, flow control: lapin sees to it.
                     Some(_) => {}
                 },
+                _ = levels.tick() => self.levels.ask(&line.connection).await,
                 _ = look.tick() => {
                     if !line.connection.status().connected() {
                         return Err(DownReason::Lost);
@@ -366,6 +381,7 @@ impl Shared {
 
     /// Notes that nothing can be published; the first moment of an outage stays the one told.
     fn down(&self, reason: DownReason) {
+        self.levels.forget();
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.state.send_modify(|state| {
             let since = match state {

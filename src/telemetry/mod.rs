@@ -14,8 +14,12 @@
 //! | `careloop_outbox_waiting` | | tasks that wait to leave |
 //! | `careloop_open_connections` | | MLLP connections |
 //! | `careloop_ready` | | 1 if the hub takes messages, else 0 |
+//! | `careloop_source_…`, `careloop_queue_…`, `careloop_tasks_…`, `careloop_agreement_days` | `tenant` and a name | how it stands, see `standing` |
+//! | `careloop_trouble` | `tenant`, `trouble` | 1 while a trouble stands |
 //!
 //! Labels are names from the configuration or words of the code (`&'static str`), never data.
+
+mod standing;
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, OnceLock};
@@ -33,6 +37,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{EnvFilter, Registry as Spans};
 
 use crate::config::LogConfig;
+use standing::Standing;
+
+pub use standing::Standpoint;
 
 /// What keeps telemetry from starting.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +154,7 @@ struct Instruments {
     published: Counter<u64>,
     store_errors: Counter<u64>,
     ack_latency: Histogram<f64>,
+    standing: Standing,
     // Dropped with the instruments: without it they would record nothing.
     _provider: SdkMeterProvider,
 }
@@ -191,6 +199,7 @@ impl Metrics {
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
                 ])
                 .build(),
+            standing: Standing::new(&meter),
             registry,
             levels,
             _provider: provider,
@@ -250,6 +259,11 @@ impl Metrics {
     /// A message was acknowledged this long after its last byte.
     pub fn acknowledged(&self, after: Duration) {
         self.0.ack_latency.record(after.as_secs_f64(), &[]);
+    }
+
+    /// How something with a name stands now.
+    pub fn stands(&self, point: Standpoint, named: (&str, &str), value: f64) {
+        self.0.standing.show(point, named, value);
     }
 
     /// All metrics in Prometheus' text format.

@@ -1,0 +1,277 @@
+//! `careloop status`: how sources, teams and agreements stand, and what is in trouble.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::context::Desk;
+use super::{Global, output};
+use crate::alert::Kind;
+use crate::clock;
+use crate::config::Tenant;
+use crate::store::{Counts, FeedStanding, OutboxCounts, OutreachStop, QueueStanding, TroubleRow};
+
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(2);
+/// A hub that wrote nothing for so long does not run.
+const GONE_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+/// What the command takes.
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Look again every two seconds, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
+}
+
+/// How a tenant stands: names, counts and instants; nothing of a person.
+#[derive(Serialize)]
+struct Status {
+    at: Timestamp,
+    tenant: String,
+    /// Whether a hub wrote how it stands within the last half minute.
+    running: bool,
+    stop: Option<OutreachStop>,
+    messages: Counts,
+    sources: Vec<FeedStanding>,
+    teams: Vec<QueueStanding>,
+    outbox: OutboxCounts,
+    agreements: Vec<AgreementStanding>,
+    troubles: Vec<Trouble>,
+}
+
+#[derive(Serialize)]
+struct AgreementStanding {
+    party: String,
+    until: String,
+    days_left: i32,
+    covers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Trouble {
+    #[serde(flatten)]
+    row: TroubleRow,
+    meaning: &'static str,
+    first_step: &'static str,
+}
+
+/// Shows how the hub stands.
+pub(super) async fn run(global: &Global, args: StatusArgs) -> anyhow::Result<()> {
+    let desk = global.open().await?;
+    loop {
+        let status = read(&desk).await?;
+        if args.watch && !args.json {
+            output::clear()?;
+        }
+        if args.json {
+            output::json_line(&status)?;
+        } else {
+            show(&status)?;
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn read(desk: &Desk) -> anyhow::Result<Status> {
+    let (store, now) = (&desk.store, clock::now());
+    let mut sources = store.feed_standings(desk.id, now).await?;
+    for source in &desk.tenant.sources {
+        if !sources.iter().any(|known| known.source == source.name) {
+            sources.push(FeedStanding {
+                source: source.name.clone(),
+                ..FeedStanding::default()
+            });
+        }
+    }
+    let running = sources
+        .iter()
+        .filter_map(|source| source.at)
+        .any(|at| now.duration_since(at) < GONE_AFTER);
+    let troubles = store.open_troubles(desk.id).await?.into_iter().map(|row| {
+        let kind = Kind::from_name(&row.kind);
+        Trouble {
+            row,
+            meaning: kind.map_or("", Kind::meaning),
+            first_step: kind.map_or("", Kind::first_step),
+        }
+    });
+    Ok(Status {
+        at: now,
+        tenant: desk.tenant.name.clone(),
+        running,
+        stop: store.outreach_stop(desk.id).await?,
+        messages: store.counts(desk.id).await?,
+        sources,
+        teams: store.queue_standings(desk.id).await?,
+        outbox: store.outbox_counts(desk.id).await?,
+        agreements: agreements(&desk.tenant, now),
+        troubles: troubles.collect(),
+    })
+}
+
+fn agreements(tenant: &Tenant, now: Timestamp) -> Vec<AgreementStanding> {
+    let today = now.to_zoned(tenant.zone.clone()).date();
+    let standing = |agreement: &crate::config::Agreement| AgreementStanding {
+        party: agreement.party.clone(),
+        until: agreement.until.to_string(),
+        days_left: agreement
+            .until
+            .since(today)
+            .map_or(0, |span| span.get_days()),
+        covers: agreement.covers.clone(),
+    };
+    tenant.agreements.iter().map(standing).collect()
+}
+
+fn show(status: &Status) -> anyhow::Result<()> {
+    let running = if status.running {
+        "running"
+    } else {
+        "not running (nothing was written for half a minute)"
+    };
+    output::line(&format!("{} at {}: {running}", status.tenant, status.at))?;
+    if let Some(stop) = &status.stop {
+        output::line(&format!(
+            "OUTREACH IS STOPPED since {} by {} ({}); `careloop outreach resume` lifts it",
+            stop.since_at, stop.operator, stop.reason
+        ))?;
+    }
+    output::table(
+        &[
+            "source",
+            "listens",
+            "connections",
+            "last message",
+            "a minute",
+            "an hour",
+            "waiting",
+            "oldest",
+            "held",
+        ],
+        status.sources.iter().map(|source| {
+            let held = source
+                .held
+                .iter()
+                .map(|held| format!("{} {}", held.count, held.code));
+            vec![
+                source.source.clone(),
+                yes(source.listening && status.running).to_owned(),
+                source.connections.to_string(),
+                ago(source.last_received_at, status.at),
+                source.last_minute.to_string(),
+                source.last_hour.to_string(),
+                source.waiting.to_string(),
+                ago(source.oldest_waiting_at, status.at),
+                held.collect::<Vec<_>>().join(", "),
+            ]
+        }),
+    )?;
+    output::table(
+        &["team", "in queue", "consumers", "unanswered", "oldest"],
+        status.teams.iter().map(|team| {
+            let asked = |count: i64| {
+                team.at
+                    .map_or_else(|| "-".to_owned(), |_| count.to_string())
+            };
+            vec![
+                team.team.clone(),
+                asked(team.messages),
+                asked(team.consumers),
+                team.unanswered.to_string(),
+                ago(team.oldest_unanswered_at, status.at),
+            ]
+        }),
+    )?;
+    output::table(
+        &["agreement", "until", "days left", "covers"],
+        status.agreements.iter().map(|agreement| {
+            vec![
+                agreement.party.clone(),
+                agreement.until.clone(),
+                agreement.days_left.to_string(),
+                agreement.covers.join(", "),
+            ]
+        }),
+    )?;
+    let messages = &status.messages;
+    output::line(&format!(
+        "messages: {} received = {} waiting + {} processed + {} ignored + {} held; outbox: {} waiting, {} sent",
+        messages.received,
+        messages.waiting,
+        messages.processed,
+        messages.ignored,
+        messages.held,
+        status.outbox.waiting + status.outbox.publishing,
+        status.outbox.sent
+    ))?;
+    if status.troubles.is_empty() {
+        output::line("no trouble")?;
+        return Ok(());
+    }
+    output::table(
+        &[
+            "trouble",
+            "of",
+            "since",
+            "what it means",
+            "what to do first",
+        ],
+        status.troubles.iter().map(|trouble| {
+            vec![
+                trouble.row.kind.clone(),
+                trouble.row.subject.clone(),
+                ago(Some(trouble.row.since_at), status.at),
+                trouble.meaning.to_owned(),
+                trouble.first_step.to_owned(),
+            ]
+        }),
+    )?;
+    Ok(())
+}
+
+const fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// `3 min ago`, with the coarsest unit that says enough.
+fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(at) = at else {
+        return "-".to_owned();
+    };
+    let seconds = now.duration_since(at).as_secs().max(0);
+    match seconds {
+        0..=119 => format!("{seconds} s ago"),
+        120..=7_199 => format!("{} min ago", seconds / 60),
+        7_200..=172_799 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_the_coarsest_unit_that_says_enough() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for (seconds, told) in [
+            (5, "5 s ago"),
+            (600, "10 min ago"),
+            (36_000, "10 h ago"),
+            (259_200, "3 d ago"),
+        ] {
+            let at = now - SignedDuration::from_secs(seconds);
+            assert_eq!(ago(Some(at), now), told);
+        }
+        assert_eq!(ago(None, now), "-");
+    }
+}

@@ -1,0 +1,171 @@
+//! How the hub stands, as operators and their webhook are told; stops of all outreach.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::support::broker;
+use crate::support::clinic::{diagnosed, registered};
+use crate::support::hub::{Hub, Setup};
+use crate::support::on_each_store;
+use crate::support::wait::until;
+
+const PHONE: &str = "(518)555-0101";
+const ASKER: [&str; 4] = ["--operator", "Test Operator", "--purpose", "operations"];
+
+/// A place on loopback that takes what is told.
+struct Told {
+    url: String,
+    notices: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Told {
+    async fn listen() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/alerts", listener.local_addr().unwrap());
+        let notices = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&notices);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut bytes = Vec::new();
+                let body = loop {
+                    if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                        break None;
+                    }
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    if let Some((_, body)) = text.split_once("\r\n\r\n")
+                        && let Ok(notice) = serde_json::from_str::<Value>(body)
+                    {
+                        break Some(notice);
+                    }
+                };
+                taken.lock().unwrap().extend(body);
+                let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+                drop(stream.write_all(answer).await);
+            }
+        });
+        Self { url, notices }
+    }
+
+    fn of(&self, kind: &str) -> Vec<Value> {
+        let notices = self.notices.lock().unwrap();
+        notices
+            .iter()
+            .filter(|notice| notice["kind"] == kind)
+            .cloned()
+            .collect()
+    }
+}
+
+async fn status(hub: &Hub) -> Value {
+    serde_json::from_str(&hub.run(&["status", "--json"]).await).unwrap()
+}
+
+async fn outreach(hub: &Hub, what: &str) -> String {
+    hub.run(&[&["outreach", what][..], &ASKER[..]].concat())
+        .await
+}
+
+on_each_store! {
+    async fn while_outreach_is_stopped_everything_is_computed_and_nothing_leaves(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        assert!(outreach(&hub, "stop").await.contains("stopped"));
+        assert!(outreach(&hub, "stop").await.contains("already"));
+        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
+        hub.settled().await;
+        let person = hub.person("TEST-1").await;
+        hub.until_task_is(person, "observed").await;
+        assert!(hub.spooled().is_empty());
+        assert_eq!(status(&hub).await["stop"]["operator"], "Test Operator");
+        let preview = hub.run(&["outreach", "preview", "--as", "live", "--json"]).await;
+        let preview: Value = serde_json::from_str(&preview).unwrap();
+        assert_eq!((&preview["rule"], &preview["would_leave"]), (&"hba1c-due".into(), &1.into()));
+
+        let hub = hub.restart().await;
+        hub.until_task_is(person, "observed").await;
+        assert!(hub.spooled().is_empty(), "a stop outlives a restart");
+
+        assert!(outreach(&hub, "resume").await.contains("leaves again"));
+        hub.until_task_is(person, "requested").await;
+        assert_eq!(hub.spooled().len(), 1);
+        assert!(outreach(&hub, "resume").await.contains("not stopped"));
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_trouble_is_told_once_and_its_end_once(database) {
+        let told = Told::listen().await;
+        let more = format!("[alerts]\nwebhook = \"{}\"\n", told.url);
+        let hub = Hub::start(database, Setup { more, ..Setup::default() }).await;
+        let mut peer = hub.peer("adt").await;
+        peer.send_bytes(diagnosed("", PHONE).as_bytes()).await;
+        assert_eq!(hub.processed().await.held, 1);
+        outreach(&hub, "stop").await;
+        let both = || async {
+            let told = told.of("messages-held").len() + told.of("outreach-stopped").len();
+            (told == 2).then_some(())
+        };
+        until("both troubles are told", both).await;
+        let held = told.of("messages-held").remove(0);
+        assert_eq!((&held["subject"], &held["state"]), (&"adt".into(), &"firing".into()));
+        assert!(held["first_step"].as_str().unwrap().contains("message count --reasons"));
+
+        outreach(&hub, "resume").await;
+        until("its end is told", || async {
+            (told.of("outreach-stopped").len() == 2).then_some(())
+        })
+        .await;
+        // The next looks find the same: nothing is told again.
+        let now = status(&hub).await;
+        until("the hub has looked again", || async {
+            let later = status(&hub).await;
+            (later["sources"][0]["at"] != now["sources"][0]["at"]).then_some(())
+        })
+        .await;
+        let stops = told.of("outreach-stopped");
+        let states: Vec<&str> = stops.iter().map(|one| one["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["firing", "resolved"]);
+        assert_eq!(stops[0]["id"], stops[1]["id"]);
+        assert_eq!(told.of("messages-held").len(), 1);
+        let open = status(&hub).await["troubles"].clone();
+        assert_eq!(open.as_array().unwrap().len(), 1, "{open}");
+        for notice in told.notices.lock().unwrap().iter() {
+            let text = notice.to_string();
+            assert!(!text.contains("Example") && !text.contains("555"), "{text}");
+        }
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn status_tells_connections_rates_and_queues(database) {
+        let Some(broker) = broker::share().await else {
+            return;
+        };
+        let hub = Hub::start(database, Setup { broker: Some(broker.url()), ..Setup::default() }).await;
+        let mut peer = hub.peer("adt").await;
+        peer.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
+        peer.send_bytes(registered("TEST-2", PHONE).as_bytes()).await;
+        hub.settled().await;
+        let status = until("the queue's level is told", || async {
+            let status = status(&hub).await;
+            let told = status["teams"][0]["messages"] == 1 && status["sources"][0]["connections"] == 1;
+            told.then_some(status)
+        })
+        .await;
+        assert_eq!(status["running"], true);
+        let source = &status["sources"][0];
+        assert_eq!((&source["source"], &source["last_hour"]), (&"adt".into(), &2.into()));
+        assert!(source["last_received_at"].is_string(), "{source}");
+        let team = &status["teams"][0];
+        assert_eq!(team["team"], "riverside.main.coordination");
+        assert_eq!((&team["consumers"], &team["unanswered"]), (&0.into(), &1.into()));
+        assert!(team["oldest_unanswered_at"].is_string());
+        let page = hub.run(&["status"]).await;
+        assert!(page.contains("riverside.main.coordination") && page.contains("no trouble"), "{page}");
+        hub.daemon.stop().await;
+    }
+}
