@@ -349,7 +349,10 @@ fn both_stores_have_the_same_migrations() {
                 .map(ToOwned::to_owned)
                 .collect()
         };
-        assert_eq!(words(read("sqlite")), words(read("postgres")), "{file}");
+        // Row security of new tables, which only PostgreSQL has, stands at the end of a file.
+        let postgres = read("postgres");
+        let tables = postgres.split("DO $$").next().unwrap_or_default();
+        assert_eq!(words(read("sqlite")), words(tables.to_owned()), "{file}");
     }
 }
 

@@ -1,3 +1,5 @@
+//! When a trouble is there, and when it is not.
+
 use std::time::Duration;
 
 use jiff::civil::date;

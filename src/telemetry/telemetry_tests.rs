@@ -126,7 +126,7 @@ fn metrics_have_the_documented_names_and_labels() {
             "{line} is not in\n{text}"
         );
     }
-    let documented = include_str!("telemetry.rs");
+    let documented = include_str!("mod.rs");
     for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = name.split(' ').next().unwrap();
         assert!(
