@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::crm::{
     Appointment, AppointmentStatus, Chart, Identifier, Moment, PartialDate, Pointer, Priority,
-    Request, RequestKind, RequestStatus, Stage,
+    Request, RequestKind, RequestStatus, Resource, Stage,
 };
 
 use super::evaluate::{Evaluation, History, evaluate};
@@ -214,10 +214,12 @@ impl PointerText {
     fn read((index, text): (usize, &Self)) -> Pointer {
         Pointer {
             source: "example".to_owned(),
+            resource: Resource::Observation,
             concept: text.concept.clone(),
             reference: format!("reference-{index}"),
             date: text.date.clone(),
             status: text.status.clone(),
+            class: None,
             orders: text.orders.iter().map(|id| identifier(id)).collect(),
             changed_at: text.changed_at.unwrap_or(Timestamp::UNIX_EPOCH),
         }

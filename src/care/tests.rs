@@ -164,15 +164,17 @@ fn a_rule_asks_for_a_task_only_where_its_template_says_so() {
 
 #[test]
 fn the_next_check_is_never_past_and_the_answer_holds_until_then() {
-    use crate::crm::{Chart, Moment, PartialDate, Pointer};
+    use crate::crm::{Chart, Moment, PartialDate, Pointer, Resource};
     let rules = shipped();
     let rule = rules.get("hba1c-due").unwrap();
     let pointer = |concept: &str, status: &str, date: Option<&str>| Pointer {
         source: "s".to_owned(),
+        resource: Resource::Observation,
         concept: concept.to_owned(),
         reference: "r".to_owned(),
         date: date.map(|date| Moment::parse(date).unwrap()),
         status: Some(status.to_owned()),
+        class: None,
         orders: Vec::new(),
         changed_at: jiff::Timestamp::UNIX_EPOCH,
     };

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::change::{
     Address, AppointmentChange, Change, Contact, Identifier, Name, PatientChange, PointerChange,
-    RequestChange, Tri,
+    Tri,
 };
 use super::record::{Appointment, Pointer, Request, RequestKind, share_identifier};
-use super::status::{Priority, RequestStatus, Sex, Stage};
+use super::status::Sex;
 use super::time::PartialDate;
 
 /// What an assertion is about. One row a group, a source and a natural key.
@@ -155,6 +155,7 @@ impl Origin<'_> {
             Change::Appointment(appointment) => self.appointment(appointment, known),
             Change::Referral(request) => self.request(RequestKind::Referral, request, known),
             Change::Order(request) => self.request(RequestKind::Order, request, known),
+            Change::Answer(answer) => self.answer(answer, known),
             Change::Pointer(pointer) => self.pointer(pointer, known),
             Change::Merge(_) | Change::IdentifierChange(_) | Change::Move(_) => Vec::new(),
         }
@@ -229,92 +230,51 @@ impl Origin<'_> {
         vec![self.again(assertion, payload)]
     }
 
-    fn request(
-        self,
-        kind: RequestKind,
-        change: &RequestChange,
-        known: &[Assertion],
-    ) -> Vec<Assertion> {
+    /// A pointer is one thing by its resource and reference. Its concept may change (a problem is
+    /// coded anew), but what is taken back is what was told before.
+    fn pointer(self, change: &PointerChange, known: &[Assertion]) -> Vec<Assertion> {
         let before = known.iter().find_map(|assertion| match &assertion.payload {
-            Payload::Request(request)
-                if assertion.source == self.source
-                    && request.kind == kind
-                    && share_identifier(&request.identifiers, &change.identifiers) =>
+            Payload::Pointer(pointer)
+                if assertion.person == self.person
+                    && assertion.source == self.source
+                    && pointer.resource == change.resource
+                    && pointer.reference == change.reference =>
             {
-                Some((assertion, request))
+                Some((assertion, pointer))
             }
             _ => None,
         });
         if !self.may_replace(before.map(|(assertion, _)| assertion)) {
             return Vec::new();
         }
-        let mut next = before.map_or_else(|| self.fresh_request(kind), |(_, old)| old.clone());
-        next.status = change.status;
-        next.changed_at = self.event_time;
-        add_identifiers(&mut next.identifiers, &change.identifiers);
-        if let Some(stage) = change.stage.value()
-            && *stage != next.stage
-        {
-            next.stage = *stage;
-            next.stage_at = self.event_time;
-        }
-        if let Some(priority) = change.priority.value() {
-            next.priority = *priority;
-        }
-        set(&mut next.authored_at, &change.authored_at);
-        set(&mut next.wanted_by, &change.wanted_by);
-        set(&mut next.expires_at, &change.expires_at);
-        let payload = Payload::Request(next);
-        if let Some((assertion, _)) = before {
-            return vec![self.again(assertion, payload)];
-        }
-        let key = format!("{}:{}", kind_word(kind), key_of(&change.identifiers));
-        vec![self.assertion(Group::Request, key, payload)]
-    }
-
-    fn fresh_request(self, kind: RequestKind) -> Request {
-        Request {
-            kind,
-            identifiers: Vec::new(),
-            status: RequestStatus::Active,
-            stage: Stage::Requested,
-            priority: Priority::Routine,
-            authored_at: None,
-            wanted_by: None,
-            expires_at: None,
-            stage_at: self.event_time,
-            changed_at: self.event_time,
-        }
-    }
-
-    fn pointer(self, change: &PointerChange, known: &[Assertion]) -> Vec<Assertion> {
-        let key = format!("{}:{}", change.concept, change.reference);
-        let before = self.find(Group::Pointer, &key, known);
-        if !self.may_replace(before) {
-            return Vec::new();
-        }
-        let old = before.and_then(|assertion| match &assertion.payload {
-            Payload::Pointer(pointer) => Some(pointer.clone()),
-            _ => None,
-        });
-        let mut next = old.unwrap_or_else(|| Pointer {
-            source: self.source.to_owned(),
-            concept: change.concept.clone(),
-            reference: change.reference.clone(),
-            date: None,
-            status: None,
-            orders: Vec::new(),
-            changed_at: self.event_time,
-        });
+        let mut next = before.map_or_else(
+            || Pointer {
+                source: self.source.to_owned(),
+                resource: change.resource,
+                concept: change.concept.clone(),
+                reference: change.reference.clone(),
+                date: None,
+                status: None,
+                class: None,
+                orders: Vec::new(),
+                changed_at: self.event_time,
+            },
+            |(_, old)| old.clone(),
+        );
         next.changed_at = self.event_time;
         set(&mut next.date, &change.date);
         set(&mut next.status, &change.status);
+        set(&mut next.class, &change.class);
+        if !next.is_taken_back() {
+            next.concept.clone_from(&change.concept);
+        }
         add_identifiers(&mut next.orders, &change.orders);
         let payload = Payload::Pointer(next);
-        match before {
-            Some(assertion) => vec![self.again(assertion, payload)],
-            None => vec![self.assertion(Group::Pointer, key, payload)],
+        if let Some((assertion, _)) = before {
+            return vec![self.again(assertion, payload)];
         }
+        let key = format!("{}:{}", change.resource.name(), change.reference);
+        vec![self.assertion(Group::Pointer, key, payload)]
     }
 
     fn find<'k>(&self, group: Group, key: &str, known: &'k [Assertion]) -> Option<&'k Assertion> {
@@ -328,13 +288,13 @@ impl Origin<'_> {
 
     /// Newer wins, and so does the same message when it is replayed; equal times go to the later
     /// arrival, because many senders' clocks tick in minutes.
-    fn may_replace(&self, before: Option<&Assertion>) -> bool {
+    pub(super) fn may_replace(&self, before: Option<&Assertion>) -> bool {
         before.is_none_or(|assertion| {
             assertion.message == self.message || self.event_time >= assertion.event_time
         })
     }
 
-    fn assertion(&self, group: Group, key: String, payload: Payload) -> Assertion {
+    pub(super) fn assertion(&self, group: Group, key: String, payload: Payload) -> Assertion {
         Assertion {
             person: self.person,
             group,
@@ -348,7 +308,7 @@ impl Origin<'_> {
     }
 
     /// The same thing told again; it keeps what it was told under before.
-    fn again(&self, before: &Assertion, payload: Payload) -> Assertion {
+    pub(super) fn again(&self, before: &Assertion, payload: Payload) -> Assertion {
         let mut next = self.assertion(before.group, before.key.clone(), payload);
         for mark in &before.marks {
             if !next.marks.contains(mark) {
@@ -363,13 +323,13 @@ fn tri<T: Clone>(said: &Tri<T>, wrap: impl FnOnce(Option<T>) -> Payload) -> Opti
     said.is_said().then(|| wrap(said.value().cloned()))
 }
 
-fn set<T: Clone>(field: &mut Option<T>, said: &Tri<T>) {
+pub(super) fn set<T: Clone>(field: &mut Option<T>, said: &Tri<T>) {
     if said.is_said() {
         *field = said.value().cloned();
     }
 }
 
-fn add_identifiers(list: &mut Vec<Identifier>, more: &[Identifier]) {
+pub(super) fn add_identifiers(list: &mut Vec<Identifier>, more: &[Identifier]) {
     for identifier in more {
         if !list.contains(identifier) {
             list.push(identifier.clone());
@@ -384,15 +344,8 @@ fn note<T: Ord + Copy>(history: &mut Vec<T>, entry: T) {
     }
 }
 
-fn key_of(identifiers: &[Identifier]) -> String {
+pub(super) fn key_of(identifiers: &[Identifier]) -> String {
     identifiers.first().map_or_else(String::new, |id| {
         format!("{}|{}", id.assigner.as_deref().unwrap_or(""), id.value)
     })
-}
-
-const fn kind_word(kind: RequestKind) -> &'static str {
-    match kind {
-        RequestKind::Referral => "referral",
-        RequestKind::Order => "order",
-    }
 }

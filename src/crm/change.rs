@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::status::{
-    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Sex, Stage,
+    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Resource, Sex, Stage,
 };
 use super::time::{Moment, PartialDate};
 
@@ -191,9 +191,24 @@ pub struct RequestChange {
     pub expires_at: Tri<Moment>,
 }
 
+/// What whoever fills an order says of it, without saying what was ordered.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct AnswerChange {
+    /// Identifiers of the order or referral.
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+    /// Its status.
+    pub status: RequestStatus,
+    /// How far the loop has come, where the message says so.
+    #[serde(default)]
+    pub stage: Tri<Stage>,
+}
+
 /// A clinical fact that stays in the EHR.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct PointerChange {
+    /// What it points at; together with the reference it is one thing, whatever its concept.
+    pub resource: Resource,
     /// The concept key of the rule vocabulary, such as `hba1c-result`.
     pub concept: String,
     /// Where it is, without any code: an order number with a keyed hash, a problem id.
@@ -204,6 +219,9 @@ pub struct PointerChange {
     /// Its status, such as `final`, `active` or `entered-in-error`.
     #[serde(default)]
     pub status: Tri<String>,
+    /// What kind of visit, coverage or relation it is, in FHIR's codes.
+    #[serde(default)]
+    pub class: Tri<String>,
     /// The orders it answers.
     #[serde(default)]
     pub orders: Vec<Identifier>,
@@ -257,6 +275,8 @@ pub enum Change {
     Referral(RequestChange),
     /// About an order that is no referral.
     Order(RequestChange),
+    /// About an order or a referral, which the message does not tell apart.
+    Answer(AnswerChange),
     /// About clinical data that stays in the EHR.
     Pointer(PointerChange),
     /// That two records are one person.
@@ -277,6 +297,7 @@ impl Change {
             "Appointment" => serde_json::from_value(from).map(Self::Appointment),
             "Referral" => serde_json::from_value(from).map(Self::Referral),
             "Order" => serde_json::from_value(from).map(Self::Order),
+            "Answer" => serde_json::from_value(from).map(Self::Answer),
             "Pointer" => serde_json::from_value(from).map(Self::Pointer),
             "Merge" => serde_json::from_value(from).map(Self::Merge),
             "IdentifierChange" => serde_json::from_value(from).map(Self::IdentifierChange),

@@ -8,6 +8,7 @@ mod assertion;
 mod change;
 mod matching;
 mod record;
+mod requests;
 mod schema;
 mod status;
 mod time;
@@ -15,13 +16,15 @@ mod view;
 
 pub use assertion::{Assertion, Group, Origin, Payload};
 pub use change::{
-    Address, AppointmentChange, Change, Contact, Identifier, IdentifierChange, MergeChange,
-    MoveChange, Name, PatientChange, PointerChange, RequestChange, Tri,
+    Address, AnswerChange, AppointmentChange, Change, Contact, Identifier, IdentifierChange,
+    MergeChange, MoveChange, Name, PatientChange, PointerChange, RequestChange, Tri,
 };
 pub use matching::{Match, Trust, TrustedIdentifier, resolve};
 pub use record::{Appointment, Chart, Demographics, Pointer, Request, RequestKind};
 pub use schema::{Entity, FieldType, entity};
 pub(crate) use status::vocabulary;
-pub use status::{AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Sex, Stage};
+pub use status::{
+    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Resource, Sex, Stage,
+};
 pub use time::{Moment, PartialDate};
 pub use view::View;

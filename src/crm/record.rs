@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Address, Contact, Identifier, Name};
-use super::status::{AppointmentStatus, Priority, RequestStatus, Sex, Stage};
+use super::status::{AppointmentStatus, Priority, RequestStatus, Resource, Sex, Stage};
 use super::time::{Moment, PartialDate};
 
 /// The demographics that outreach needs.
@@ -49,14 +49,17 @@ pub struct Appointment {
     pub changed_at: Timestamp,
 }
 
-/// Whether a request is a referral or another order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a request is a referral or another order. What is known to be a referral stays one; the
+/// later a kind stands here, the more it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RequestKind {
+    /// Only an answer came so far; what was asked is not known yet.
+    Answer,
+    /// Any order that is no referral.
+    Order,
     /// A referral, whose loop must close.
     Referral,
-    /// Any other order.
-    Order,
 }
 
 /// An order or a referral.
@@ -89,6 +92,8 @@ pub struct Request {
 pub struct Pointer {
     /// The source whose EHR holds it.
     pub source: String,
+    /// What it points at.
+    pub resource: Resource,
     /// The concept key of the rule vocabulary.
     pub concept: String,
     /// The reference there.
@@ -97,10 +102,20 @@ pub struct Pointer {
     pub date: Option<Moment>,
     /// Its status.
     pub status: Option<String>,
+    /// What kind of visit, coverage or relation it is, in FHIR's codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// The orders it answers.
     pub orders: Vec<Identifier>,
     /// The event time of the latest change.
     pub changed_at: Timestamp,
+}
+
+impl Pointer {
+    /// Whether its source said that it should not stand there.
+    pub(super) fn is_taken_back(&self) -> bool {
+        matches!(self.status.as_deref(), Some("entered-in-error" | "cancelled"))
+    }
 }
 
 /// What rules may look at for one person.
@@ -133,6 +148,20 @@ fn same_identifier(a: &Identifier, b: &Identifier) -> bool {
 }
 
 impl Request {
+    /// Takes an answer: its status and stage. A plain order that is declined is over, while a
+    /// declined referral still needs a place.
+    pub(super) fn answered(&mut self, (status, stage): (RequestStatus, Stage), at: Timestamp) {
+        self.status = match (self.kind, stage) {
+            (RequestKind::Order, Stage::Declined) => RequestStatus::Revoked,
+            _ => status,
+        };
+        if self.stage != stage {
+            self.stage = stage;
+            self.stage_at = at;
+        }
+        self.changed_at = at;
+    }
+
     /// Whether `orders`, as an appointment or a pointer names them, mean this request.
     ///
     /// Type codes differ between ORC-2 and SCH-26, so only value and assigner count.

@@ -4,7 +4,7 @@
 //! the mapping gave, so a mapping that compiles gives values of the right shape.
 
 use super::status::{
-    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Sex, Stage,
+    AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Resource, Sex, Stage,
 };
 
 /// The type of a field.
@@ -106,15 +106,26 @@ pub(super) const ENTITIES: &[Entity] = &[
         required: &["identifiers", "status"],
     },
     Entity {
+        name: "Answer",
+        fields: &[
+            ("identifiers", Objects(IDENTIFIER)),
+            ("status", Word(RequestStatus::WORDS)),
+            ("stage", Word(Stage::WORDS)),
+        ],
+        required: &["identifiers", "status"],
+    },
+    Entity {
         name: "Pointer",
         fields: &[
+            ("resource", Word(Resource::WORDS)),
             ("concept", Text),
             ("reference", Text),
             ("date", Moment),
             ("status", Text),
+            ("class", Text),
             ("orders", Objects(IDENTIFIER)),
         ],
-        required: &["concept", "reference"],
+        required: &["resource", "concept", "reference"],
     },
     Entity {
         name: "Merge",

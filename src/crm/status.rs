@@ -106,6 +106,40 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a pointer points at, as a FHIR R4 resource type.
+    Resource {
+        /// An allergy or intolerance.
+        AllergyIntolerance = "AllergyIntolerance",
+        /// A diagnosis or problem.
+        Condition = "Condition",
+        /// An insurance.
+        Coverage = "Coverage",
+        /// A report of results.
+        DiagnosticReport = "DiagnosticReport",
+        /// A document.
+        DocumentReference = "DocumentReference",
+        /// A visit or stay.
+        Encounter = "Encounter",
+        /// An immunization, done or not.
+        Immunization = "Immunization",
+        /// A medication that was given.
+        MedicationAdministration = "MedicationAdministration",
+        /// A medication that was handed out.
+        MedicationDispense = "MedicationDispense",
+        /// A medication that was ordered.
+        MedicationRequest = "MedicationRequest",
+        /// A result.
+        Observation = "Observation",
+        /// What a provider is to the person.
+        PractitionerRole = "PractitionerRole",
+        /// A procedure.
+        Procedure = "Procedure",
+        /// Somebody close to the person.
+        RelatedPerson = "RelatedPerson",
+    }
+}
+
+vocabulary! {
     /// FHIR R4 `RequestPriority`.
     Priority {
         /// Normal.

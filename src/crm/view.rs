@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::assertion::{Assertion, Group, Payload};
-use super::record::{Appointment, Chart, Demographics, Request, share_identifier};
+use super::record::{
+    Appointment, Chart, Demographics, Pointer, Request, RequestKind, share_identifier,
+};
 
 /// A person as the rules and the people see them.
 #[derive(Clone, Default)]
@@ -28,11 +30,15 @@ impl View {
         };
         let mut best: BTreeMap<Group, &Assertion> = BTreeMap::new();
         let mut view = Self::default();
+        let mut answers = Vec::new();
         for assertion in assertions {
             match &assertion.payload {
                 Payload::Appointment(appointment) => view.add_appointment(appointment),
+                Payload::Request(request) if request.kind == RequestKind::Answer => {
+                    answers.push(request);
+                }
                 Payload::Request(request) => view.add_request(request),
-                Payload::Pointer(pointer) => view.chart.pointers.push(pointer.clone()),
+                Payload::Pointer(pointer) => view.add_pointer(pointer),
                 Payload::Restrictions(fields) => {
                     view.demographics
                         .restrictions
@@ -53,6 +59,10 @@ impl View {
         }
         for assertion in best.into_values() {
             view.demographics.take(&assertion.payload);
+        }
+        answers.sort_by_key(|answer| answer.changed_at);
+        for answer in answers {
+            view.add_answer(answer);
         }
         view.chart.birth_date = view.demographics.birth_date;
         view.chart.sex = view.demographics.sex;
@@ -77,13 +87,43 @@ impl View {
     }
 
     fn add_request(&mut self, request: &Request) {
-        let same = self.chart.requests.iter_mut().find(|known| {
-            known.kind == request.kind && share_identifier(&known.identifiers, &request.identifiers)
+        let Some(known) = self.request(request) else {
+            self.chart.requests.push(request.clone());
+            return;
+        };
+        let kind = known.kind.max(request.kind);
+        if known.changed_at <= request.changed_at {
+            *known = request.clone();
+        }
+        known.kind = kind;
+    }
+
+    /// An answer from another source than the order's counts when it is newer; one to an order
+    /// that nobody told of is nothing by itself.
+    fn add_answer(&mut self, answer: &Request) {
+        if let Some(known) = self.request(answer)
+            && known.changed_at <= answer.changed_at
+        {
+            known.answered((answer.status, answer.stage), answer.changed_at);
+        }
+    }
+
+    fn request(&mut self, like: &Request) -> Option<&mut Request> {
+        let mut known = self.chart.requests.iter_mut();
+        known.find(|known| share_identifier(&known.identifiers, &like.identifiers))
+    }
+
+    /// Merged records may both tell of one thing of one source; the newest telling stands.
+    fn add_pointer(&mut self, pointer: &Pointer) {
+        let same = self.chart.pointers.iter_mut().find(|known| {
+            known.reference == pointer.reference
+                && known.resource == pointer.resource
+                && known.source == pointer.source
         });
         match same {
-            Some(known) if known.changed_at <= request.changed_at => *known = request.clone(),
+            Some(known) if known.changed_at <= pointer.changed_at => *known = pointer.clone(),
             Some(_) => {}
-            None => self.chart.requests.push(request.clone()),
+            None => self.chart.pointers.push(pointer.clone()),
         }
     }
 }

@@ -153,6 +153,8 @@ pub(super) enum Source {
     MinutesAfter(Box<MinutesAfter>),
     Reference {
         parts: Vec<Vec<Term>>,
+        /// Who gave the number, where the sender says so.
+        assigner: Vec<Term>,
         hashed: Vec<Vec<Term>>,
     },
     Concept {

@@ -247,11 +247,13 @@ pub(super) fn same_row(a: &Assertion, b: &Assertion) -> bool {
 }
 
 pub(super) fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Assertion]) {
-    let unchanged = known
-        .iter()
-        .any(|old| same_row(old, assertion) && old.payload == assertion.payload);
-    if unchanged {
+    let before = known.iter().find(|old| same_row(old, assertion));
+    if before.is_some_and(|old| old.payload == assertion.payload) {
         return;
+    }
+    // What was coded anew concerns the rules of the former concept, too.
+    if let Some(Payload::Pointer(former)) = before.map(|old| &old.payload) {
+        touched.concepts.insert(former.concept.clone());
     }
     match &assertion.payload {
         Payload::Appointment(_) => touched.appointments = true,

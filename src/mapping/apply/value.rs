@@ -151,7 +151,11 @@ impl Run<'_> {
             }
             Source::List { items, split } => list(items, split.as_deref(), here),
             Source::MinutesAfter(after) => self.minutes_after(after, here, (valuer, rule, draft)),
-            Source::Reference { parts, hashed } => self.reference(parts, hashed, here),
+            Source::Reference {
+                parts,
+                assigner,
+                hashed,
+            } => self.reference(parts, (assigner, hashed), here),
             Source::Concept {
                 coded,
                 system,
@@ -163,7 +167,7 @@ impl Run<'_> {
             }),
         };
         match read {
-            None => valuer.found(Got::Absent, Origin::Constant, false),
+            None => valuer.or_default(),
             Some(Ok((value, at))) => valuer.found(Got::Value(value), Origin::Path(at), false),
             Some(Err(Bad(at))) => {
                 valuer.bad(&at, rule, draft);
@@ -249,17 +253,18 @@ impl Run<'_> {
         None
     }
 
-    /// `parts` joined by dots, and the keyed hash of `hashed`.
+    /// `parts` joined by dots, the assigner, and the keyed hash of `hashed`.
     fn reference(
         &self,
         parts: &[Vec<Term>],
-        hashed: &[Vec<Term>],
+        (assigner, hashed): (&[Term], &[Vec<Term>]),
         here: &Here<'_>,
     ) -> Option<Result<(Value, String), Bad>> {
         let reads: Option<Vec<String>> = parts.iter().map(|terms| here.read(terms).text).collect();
         let mut texts = reads?;
-        let first = parts.first()?;
+        let first = parts.first().or_else(|| hashed.first())?;
         let at = here.tell(first, here.read(first).place);
+        texts.extend(here.read(assigner).text);
         if !hashed.is_empty() {
             let mut secret: Vec<String> = hashed
                 .iter()

@@ -16,6 +16,7 @@ pub(super) const ENTITIES: &[&str] = &[
     "Appointment",
     "Referral",
     "Order",
+    "Answer",
     "Pointer",
     "Merge",
 ];
@@ -158,13 +159,9 @@ impl Compiler<'_, '_> {
         self.problems.flag(table, "sealed");
         let clearable = target::clearable(entity, field);
         let body = self.body(table, entry.at, (entity, &address, *kind))?;
-        if let (&"concept", Some(node)) = (field, table.get("value"))
-            && let Some(name) = node.text()
-        {
-            self.concept_id(name, node.at);
-        }
         // A code that belongs to no concept is nothing that is kept, and no fault.
-        let gate = gate || matches!(table.get("fn").and_then(Node::text), Some("concept"));
+        let of_concept = matches!(table.get("fn").and_then(Node::text), Some("concept"));
+        let gate = gate || (of_concept && table.get("default").is_none());
         let id = self.register(&address, entry, &body);
         let (place, deciding) = asked(table, entry);
         Some(Rule {

@@ -12,8 +12,8 @@ const UNITS: &[(&str, Unit)] = &[
     ("d", Unit::Days),
 ];
 const MINUTES_AFTER: &[&str] = &["fn", "start", "amount", "unit", "on_bad"];
-const REFERENCE: &[&str] = &["fn", "parts", "hashed"];
-const CONCEPT: &[&str] = &["fn", "from", "system", "concepts"];
+const REFERENCE: &[&str] = &["fn", "parts", "assigner", "hashed"];
+const CONCEPT: &[&str] = &["fn", "from", "system", "concepts", "default"];
 
 impl Compiler<'_, '_> {
     /// An end from a start and a length.
@@ -62,7 +62,7 @@ impl Compiler<'_, '_> {
         Some(self.terms(text, at, to.relative))
     }
 
-    /// A reference without any code.
+    /// A reference without any code: something that is no code, or a keyed hash, or both.
     pub(super) fn reference(
         &mut self,
         table: &Table,
@@ -72,13 +72,23 @@ impl Compiler<'_, '_> {
         self.only(table, REFERENCE, to);
         let parts = self.items(table, "parts", to);
         let hashed = self.items(table, "hashed", to);
-        if parts.is_empty() {
-            let message = "a reference needs something that is no code";
-            self.problems
-                .report(at, message, "`parts = [\"OBR-3.1\"]`", "none");
+        let assigner = match self.problems.text_entry(table, "assigner") {
+            Some((text, at)) => self.terms(text, at, to.relative),
+            None => Vec::new(),
+        };
+        if parts.is_empty() && hashed.is_empty() {
+            let message = "a reference needs something to point with";
+            let expected = "`parts = [\"OBR-3.1\"]`, or what is `hashed`";
+            self.problems.report(at, message, expected, "none");
         }
-        let deciding = table.entry("parts").map_or(at, |entry| entry.at);
-        Some((Source::Reference { parts, hashed }, deciding))
+        let deciding = table.entry("parts").or_else(|| table.entry("hashed"));
+        let deciding = deciding.map_or(at, |entry| entry.at);
+        let source = Source::Reference {
+            parts,
+            assigner,
+            hashed,
+        };
+        Some((source, deciding))
     }
 
     /// A concept that a coded field belongs to.
@@ -96,6 +106,9 @@ impl Compiler<'_, '_> {
             Some((text, at)) => self.terms(text, at, to.relative),
             None => Vec::new(),
         };
+        if let Some((name, at)) = self.problems.text_entry(table, "default") {
+            self.concept_id(name, at);
+        }
         let names = self.problems.texts(table, "concepts");
         let among = names
             .into_iter()

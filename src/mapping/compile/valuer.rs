@@ -149,7 +149,14 @@ impl Compiler<'_, '_> {
         self.only(table, &[&[*key], *keys].concat(), to);
         let entry = table.entry(key)?;
         let source = match *key {
-            "value" => Source::Constant(self.constant(&entry.node, to)?),
+            "value" => {
+                if to.name.ends_with(".concept")
+                    && let Some(name) = entry.node.text()
+                {
+                    self.concept_id(name, entry.node.at);
+                }
+                Source::Constant(self.constant(&entry.node, to)?)
+            }
             "from" if to.kind == FieldType::Texts => {
                 let text = self.problems.as_text(key, &entry.node)?;
                 let items = vec![self.terms(text, entry.node.at, to.relative)];

@@ -92,6 +92,9 @@ unit = { from = "SCH-10.1", missing = "min" }
 emit = "Pointer"
 each = "DG1"
 
+[problem.set.resource]
+value = "Condition"
+
 [problem.set.concept]
 from = "DG1-3"
 fn = "concept"
