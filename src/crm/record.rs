@@ -114,7 +114,10 @@ pub struct Pointer {
 impl Pointer {
     /// Whether its source said that it should not stand there.
     pub(super) fn is_taken_back(&self) -> bool {
-        matches!(self.status.as_deref(), Some("entered-in-error" | "cancelled"))
+        matches!(
+            self.status.as_deref(),
+            Some("entered-in-error" | "cancelled")
+        )
     }
 }
 

@@ -141,13 +141,25 @@ fn a_problem_coded_anew_is_one_problem_and_what_is_taken_back_keeps_its_concept(
         let told = pointers.into_iter().map(|one| (one.concept, one.status));
         told.collect()
     };
-    tell(&mut known, origin("ehr", 1, 2), &pointer("diabetes", "active"));
-    tell(&mut known, origin("ehr", 2, 3), &pointer("problem", "active"));
+    tell(
+        &mut known,
+        origin("ehr", 1, 2),
+        &pointer("diabetes", "active"),
+    );
+    tell(
+        &mut known,
+        origin("ehr", 2, 3),
+        &pointer("problem", "active"),
+    );
     assert_eq!(
         concepts(&known),
         [("problem".into(), Some("active".into()))]
     );
-    tell(&mut known, origin("ehr", 3, 4), &pointer("diabetes", "active"));
+    tell(
+        &mut known,
+        origin("ehr", 3, 4),
+        &pointer("diabetes", "active"),
+    );
     tell(
         &mut known,
         origin("ehr", 4, 5),
@@ -160,7 +172,11 @@ fn a_problem_coded_anew_is_one_problem_and_what_is_taken_back_keeps_its_concept(
 #[test]
 fn a_pointer_that_merged_records_both_tell_is_one_and_the_newest_telling_stands() {
     let mut known = Vec::new();
-    tell(&mut known, origin("ehr", 1, 2), &pointer("diabetes", "active"));
+    tell(
+        &mut known,
+        origin("ehr", 1, 2),
+        &pointer("diabetes", "active"),
+    );
     let survivor = Origin {
         person: Uuid::from_u128(7),
         ..origin("ehr", 5, 3)

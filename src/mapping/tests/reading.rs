@@ -109,7 +109,8 @@ fn a_concept_is_found_by_code_system_or_not_at_all() {
         assert_eq!(mapped.outcome, Outcome::Mapped);
         values(&mapped).get(1).cloned()
     };
-    let found = Some(json!({"concept": "diabetes", "reference": "V1.h[E119]"}));
+    let found =
+        Some(json!({"resource": "Condition", "concept": "diabetes", "reference": "V1.h[E119]"}));
     assert_eq!(concept("|E119^text^i10"), found);
     assert_eq!(
         concept("ICD-10|E119"),
