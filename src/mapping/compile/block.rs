@@ -19,6 +19,8 @@ pub(super) const ENTITIES: &[&str] = &[
     "Answer",
     "Pointer",
     "Merge",
+    "Move",
+    "IdentifierChange",
 ];
 /// Keys of a rule that do not say where its value comes from.
 pub(super) const RULE_KEYS: &[&str] = &["when", "required", "gate", "sealed", "add"];
