@@ -303,7 +303,11 @@ fn every_statement_is_scoped_to_a_tenant() {
     let mut broken = Vec::new();
     let mut statements = 0;
     for (file, text) in sources() {
-        if !file.starts_with("src/store") || file.ends_with("open.rs") || file.ends_with("tx.rs") {
+        if !file.starts_with("src/store")
+            || ["open.rs", "tx.rs", "whole.rs"]
+                .iter()
+                .any(|whole| file.ends_with(whole))
+        {
             continue;
         }
         for literal in literals(&text) {

@@ -1,5 +1,6 @@
 //! The commands: their names, arguments and help. Every error ends with what to do next.
 
+mod backup;
 mod check;
 mod consent;
 mod context;
@@ -78,6 +79,8 @@ enum Command {
     /// Make the root key, or show what each key protects.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Copy an embedded (SQLite) store to a file while it is in use.
+    Backup(backup::BackupArgs),
     /// Create or upgrade a PostgreSQL schema as its owner (`store.owner_url`).
     Migrate,
     /// Try and test mappings; needs no database.
@@ -159,6 +162,7 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
         Command::Check => return check::check(&global).await,
         Command::Config(ConfigCommand::Default) => output::line(config::DEFAULTS)?,
         Command::Keys(command) => keys::run(&global, command).await?,
+        Command::Backup(args) => backup::run(&global, args).await?,
         Command::Migrate => keys::migrate(&global).await?,
         Command::Mapping(command) => return mapping::run(command),
         Command::Message(command) => message::run(&global, command).await?,

@@ -175,6 +175,9 @@ impl Daemon {
         for tenant in &config.tenants {
             let number = store.ensure_tenant(&tenant.name, clock::now()).await?;
             store.release_all_claims(number).await?;
+            if store.note_place(number, clock::now()).await? {
+                tracing::warn!(tenant = %tenant.name, "this database was restored or moved: outreach is stopped; look at it, then `careloop outreach resume`");
+            }
             store.look_at_observed(number, clock::now()).await?;
             sites.push(Arc::new(site(&store, tenant).await?));
         }

@@ -24,6 +24,7 @@ mod operators;
 mod outbox;
 mod permissions;
 mod people;
+mod place;
 mod record;
 mod revise;
 mod topics;
@@ -31,6 +32,7 @@ mod standing;
 mod stop;
 mod trouble;
 mod tx;
+mod whole;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
 pub use answers::TaskEventEffect;

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::support::broker;
 use crate::support::clinic::{diagnosed, registered};
+use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::wait::until;
@@ -168,4 +169,79 @@ on_each_store! {
         assert!(page.contains("riverside.main.coordination") && page.contains("no trouble"), "{page}");
         hub.daemon.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_backup_that_is_put_in_place_comes_up_with_outreach_stopped() {
+    let hub = Hub::start(Database::sqlite(), Setup::default()).await;
+    let copy = hub.folder().join("copy.db");
+    hub.peer("adt")
+        .await
+        .send_bytes(diagnosed("TEST-1", PHONE).as_bytes())
+        .await;
+    hub.settled().await;
+    let person = hub.person("TEST-1").await;
+    hub.run(&["backup", copy.to_str().unwrap()]).await;
+    let again = hub.command(&["backup", copy.to_str().unwrap()]);
+    assert_eq!(
+        again.status.code(),
+        Some(78),
+        "a file that is there is never replaced"
+    );
+    assert_eq!(
+        status(&hub).await["stop"],
+        Value::Null,
+        "the store itself goes on"
+    );
+
+    // The machine is lost; the copy takes the file's place, under its number too.
+    let (daemon, database, setup) = hub.apart();
+    daemon.stop().await;
+    let file = database.folder.path().join("careloop.db");
+    for rest in ["careloop.db-wal", "careloop.db-shm"] {
+        drop(std::fs::remove_file(database.folder.path().join(rest)));
+    }
+    std::fs::copy(&copy, &file).unwrap();
+    let hub = Hub::start(database, setup).await;
+    assert_eq!(status(&hub).await["stop"]["reason"], "restored");
+    assert_eq!(hub.person("TEST-1").await, person);
+    hub.peer("adt")
+        .await
+        .send_bytes(diagnosed("TEST-2", PHONE).as_bytes())
+        .await;
+    hub.settled().await;
+    hub.until_task_is(hub.person("TEST-2").await, "observed")
+        .await;
+    assert_eq!(hub.spooled().len(), 1, "only what left before the backup");
+    outreach(&hub, "resume").await;
+    hub.until_task_is(hub.person("TEST-2").await, "requested")
+        .await;
+    hub.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_copied_comes_up_with_outreach_stopped() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let hub = Hub::start(database, Setup::default()).await;
+    hub.peer("adt")
+        .await
+        .send_bytes(diagnosed("TEST-1", PHONE).as_bytes())
+        .await;
+    hub.settled().await;
+    let (daemon, database, setup) = hub.apart();
+    daemon.stop().await;
+    let database = database.copied().await;
+    let hub = Hub::start(database, setup).await;
+    assert_eq!(status(&hub).await["stop"]["reason"], "restored");
+    let hub = hub.restart().await;
+    outreach(&hub, "resume").await;
+    let hub = hub.restart().await;
+    assert_eq!(
+        status(&hub).await["stop"],
+        Value::Null,
+        "a restart alone is no restoration"
+    );
+    hub.daemon.stop().await;
 }

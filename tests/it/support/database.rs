@@ -68,4 +68,23 @@ impl Database {
             folder: tempfile::tempdir().unwrap(),
         })
     }
+
+    /// The same rows in another PostgreSQL database, as after a restore.
+    pub(crate) async fn copied(self) -> Self {
+        let server = std::env::var("CARELOOP_TEST_POSTGRES").unwrap();
+        let (_, old) = self.url.rsplit_once('/').unwrap();
+        let new = format!("t_{}", Uuid::now_v7().simple());
+        let pool = sqlx::PgPool::connect(&server).await.unwrap();
+        let statement = format!("CREATE DATABASE {new} TEMPLATE {old} OWNER {OWNER}");
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&pool)
+            .await
+            .unwrap();
+        pool.close().await;
+        Self {
+            url: self.url.replace(old, &new),
+            behind: self.behind.map(|url| url.replace(old, &new)),
+            folder: self.folder,
+        }
+    }
 }

@@ -157,6 +157,11 @@ impl Hub {
         }
     }
 
+    /// The parts, for a test that does something between a stop and a start.
+    pub(crate) fn apart(self) -> (Daemon, Database, Setup) {
+        (self.daemon, self.database, self.setup)
+    }
+
     /// Stops in order and starts again on the same database.
     pub(crate) async fn restart(self) -> Self {
         let Self {

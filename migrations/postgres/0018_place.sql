@@ -1,0 +1,17 @@
+-- Where this database lay when it was last started: the file, or the cluster and the database. A copy
+-- that was put somewhere else is a restored one, and leaves outreach stopped.
+CREATE TABLE store_place (
+    tenant BIGINT NOT NULL REFERENCES tenant (id),
+    place TEXT NOT NULL,
+    since_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant)
+);
+
+DO $$
+BEGIN
+    ALTER TABLE store_place ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE store_place FORCE ROW LEVEL SECURITY;
+    CREATE POLICY tenant_only ON store_place
+        USING (tenant = nullif(current_setting('careloop.tenant', true), '')::bigint)
+        WITH CHECK (tenant = nullif(current_setting('careloop.tenant', true), '')::bigint);
+END $$;
