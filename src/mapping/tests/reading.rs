@@ -121,7 +121,7 @@ fn a_concept_is_found_by_code_system_or_not_at_all() {
     assert_eq!(concept("|I10^^I10"), None);
     assert_eq!(
         concept("|x^^L^E10.9^^I10"),
-        Some(json!({"concept": "diabetes", "reference": "V1.h[x]"}))
+        Some(json!({"resource": "Condition", "concept": "diabetes", "reference": "V1.h[x]"}))
     );
 }
 
