@@ -3,8 +3,11 @@
 
 use jiff::Timestamp;
 
-use crate::consent::{self, Ask, Decision, Facts, Hold, Policy, Sent};
-use crate::crm::{Demographics, View};
+use crate::config::Tenant;
+use crate::consent::{
+    self, Ask, Decision, Entry, Facts, Hold, Policy, Reader, Reading, Sent, Standing,
+};
+use crate::crm::{Demographics, Directive, View};
 use crate::store::{Record, TaskDetail};
 
 /// A task that is to leave.
@@ -20,16 +23,29 @@ pub struct Request<'a> {
     pub still_needed: bool,
 }
 
+/// What the site has laid down.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// Its configuration.
+    pub tenant: &'a Tenant,
+    /// Its contact policy.
+    pub policy: &'a Policy,
+}
+
 /// May this task leave at `now`?
 pub fn decide(
     request: &Request<'_>,
     record: &Record,
     view: &View,
-    policy: &Policy,
+    terms: Terms<'_>,
     now: Timestamp,
 ) -> Decision {
     let demographics = &view.demographics;
-    let holds = holds(record, demographics);
+    let policy = terms.policy;
+    let readings = terms.readings(view);
+    let holds = holds(record, demographics, &readings);
+    let told = readings.iter().flat_map(|(_, reading)| &reading.entries);
+    let entries: Vec<Entry> = record.entries.iter().chain(told).cloned().collect();
     let contact_points = record.contact_points();
     let states = states(demographics);
     let sent: Vec<Sent> = record
@@ -51,7 +67,7 @@ pub fn decide(
         deceased: demographics.deceased,
         merged_away: false,
         holds: &holds,
-        entries: &record.entries,
+        entries: &entries,
         opt_outs: &record.opt_outs,
         contact_points: &contact_points,
         sent: &sent,
@@ -61,13 +77,65 @@ pub fn decide(
         language: demographics.language.as_deref(),
         templates: &[],
     };
-    consent::decide(&ask, &facts, policy, now)
+    let mut decision = consent::decide(&ask, &facts, policy, now);
+    let shielded = readings
+        .iter()
+        .any(|(_, reading)| reading.standing == Standing::Shields);
+    if shielded && decision.result.is_allowed() {
+        decision.shield();
+    }
+    decision
+}
+
+impl Terms<'_> {
+    /// Every directive that messages told, with what it amounts to.
+    pub fn readings<'v>(&self, view: &'v View) -> Vec<(&'v Directive, Reading)> {
+        let reader = Reader {
+            zone: &self.tenant.zone,
+            policy: self.policy,
+            birth_date: view.demographics.birth_date,
+        };
+        let read = |directive: &'v Directive| {
+            let source = self.tenant.source(&directive.source);
+            let verified = source.is_some_and(|source| source.consents_verified);
+            (directive, reader.read(directive, verified))
+        };
+        view.directives.iter().map(read).collect()
+    }
+}
+
+/// A restriction in the words in which a lift names it: it stands for as long as exactly this is
+/// told, and what is told differently restricts anew.
+pub fn words_of(directive: &Directive) -> String {
+    let said = serde_json::to_string(&directive.said).unwrap_or_default();
+    format!("{} {said}", directive.source)
+}
+
+/// The same of a field that no mapping reads.
+pub fn words_of_field(field: &str) -> String {
+    format!("field {field}")
+}
+
+/// Whether somebody has read the restriction and lifted it.
+pub fn is_lifted(record: &Record, words: &str) -> bool {
+    let mut lifts = record.lifts.iter();
+    lifts.any(|lift| lift.detail.restriction == words)
 }
 
 /// A field that may restrict contact and cannot be read yet counts as a restriction.
-fn holds(record: &Record, demographics: &Demographics) -> Vec<Hold> {
+fn holds(
+    record: &Record,
+    demographics: &Demographics,
+    readings: &[(&Directive, Reading)],
+) -> Vec<Hold> {
     let mut holds = record.holds.clone();
-    if !demographics.restrictions.is_empty() {
+    let mut fields = demographics.restrictions.iter();
+    let mut unread = readings
+        .iter()
+        .filter(|(_, reading)| reading.standing == Standing::Unread);
+    if fields.any(|field| !is_lifted(record, &words_of_field(field)))
+        || unread.any(|(directive, _)| !is_lifted(record, &words_of(directive)))
+    {
         holds.push(Hold::RestrictionNotRead);
     }
     holds

@@ -54,7 +54,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "care", "config", "consent", "crm", "hl7", "mapping", "store",
         ],
     ),
-    ("outreach", &["consent", "crm", "store"]),
+    ("outreach", &["config", "consent", "crm", "store"]),
     // Stations: intake knows no mapping; pipeline and outbox meet in a table.
     (
         "intake",
@@ -111,6 +111,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "hl7",
             "mapping",
             "message",
+            "outreach",
             "phi",
             "store",
             "telemetry",

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::context::{Desk, Misused, instant};
-use super::{Global, import, output};
+use super::{Global, directives, import, output};
 use crate::clock;
 use crate::consent::{Channel, ContentClass, Entry, Purpose};
 use crate::phi::Phi;
@@ -29,6 +29,11 @@ pub(super) enum ConsentCommand {
         #[arg(long)]
         operator: String,
     },
+    /// Show everything that stands for and against contact with a person, and why each of it counts
+    /// or does not; leaves an audit entry.
+    Show(directives::ShowArgs),
+    /// Lift a restriction that a message told and no table explains, once somebody has read it.
+    Lift(directives::LiftArgs),
     /// Withdraw an entry at once: nothing that rests on it leaves after this returns.
     Revoke {
         /// The entry's id, as `careloop person show` lists it.
@@ -119,6 +124,8 @@ pub(super) async fn run(global: &Global, command: ConsentCommand) -> anyhow::Res
     match command {
         ConsentCommand::Record(args) => record(&desk, *args).await,
         ConsentCommand::Import { file, operator } => import::import(&desk, &file, &operator).await,
+        ConsentCommand::Show(args) => directives::show(&desk, args).await,
+        ConsentCommand::Lift(args) => directives::lift(&desk, args).await,
         ConsentCommand::Revoke { id, operator } => revoke(&desk, id, &operator).await,
         ConsentCommand::OptOut {
             person,

@@ -5,6 +5,7 @@ mod check;
 mod consent;
 mod context;
 mod demo;
+mod directives;
 mod import;
 mod keys;
 mod mapping;
@@ -98,7 +99,7 @@ enum Command {
     /// Stop and resume all outreach; preview what would leave.
     #[command(subcommand)]
     Outreach(outreach::OutreachCommand),
-    /// Record, import and withdraw consent; `person show` lists it.
+    /// Record, import, show and withdraw consent, and lift restrictions that were read.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
     /// Print the version.

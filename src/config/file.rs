@@ -158,6 +158,7 @@ written! {
         default_type: Option<String>,
         charset: Option<String>,
         history_since: BTreeMap<String, Spanned<Day>>,
+        consents_verified: Option<bool>,
         tls: Maybe<Tls>,
         allow: Vec<AddressRange>,
         plaintext_beyond_loopback: Maybe<bool>,

@@ -281,6 +281,8 @@ pub struct Source {
     pub charset: Option<String>,
     /// From which day on each concept is complete in this feed; `*` for all others.
     pub history_since: BTreeMap<String, Date>,
+    /// Whether the site has verified what its consent codes mean: only then may they permit.
+    pub consents_verified: bool,
     /// TLS, where the listener speaks it.
     pub tls: Option<TlsConfig>,
     /// Peers that may connect; empty accepts loopback only.

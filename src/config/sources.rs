@@ -54,6 +54,7 @@ pub(super) fn source(
         history_since: history
             .map(|(concept, day)| (concept.clone(), day.get_ref().0))
             .collect(),
+        consents_verified: written.consents_verified.unwrap_or(false),
         tls,
         allow: written.allow.clone(),
         plaintext_beyond_loopback: is_named(written),

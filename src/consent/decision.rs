@@ -74,6 +74,15 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Adds that nothing may be told to anybody else.
+    pub fn shield(&mut self) {
+        if !self.obligations.contains(&Obligation::NoThirdParty) {
+            self.obligations.push(Obligation::NoThirdParty);
+            self.obligations.sort_unstable();
+        }
+        self.result = Outcome::AllowWithObligations;
+    }
+
     /// The codes as stored and shown.
     pub fn reason_codes(&self) -> Vec<&'static str> {
         self.codes.iter().map(|code| code.name()).collect()

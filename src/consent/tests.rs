@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::*;
 use crate::crm::{ContactSystem, PartialDate};
 
+#[path = "directive_tests.rs"]
+mod directives;
 #[path = "edge_case_tests.rs"]
 mod edge_cases;
 #[path = "property_tests.rs"]

@@ -11,75 +11,11 @@ use super::change::{
     Address, AppointmentChange, Change, Contact, Identifier, Name, PatientChange, PointerChange,
     Tri,
 };
+use super::directive::ConsentChange;
+use super::group::Group;
 use super::record::{Appointment, Pointer, Request, RequestKind, share_identifier};
 use super::status::Sex;
 use super::time::PartialDate;
-
-/// What an assertion is about. One row a group, a source and a natural key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
-    /// Names.
-    Names,
-    /// Birth date.
-    BirthDate,
-    /// Administrative sex.
-    Sex,
-    /// Contact points.
-    Contacts,
-    /// Addresses.
-    Addresses,
-    /// Language.
-    Language,
-    /// Whether the person has died.
-    Deceased,
-    /// Restrictions that cannot be read yet.
-    Restrictions,
-    /// One appointment.
-    Appointment,
-    /// One order or referral.
-    Request,
-    /// One pointer.
-    Pointer,
-}
-
-impl Group {
-    /// Every group.
-    pub const ALL: [Self; 11] = [
-        Self::Names,
-        Self::BirthDate,
-        Self::Sex,
-        Self::Contacts,
-        Self::Addresses,
-        Self::Language,
-        Self::Deceased,
-        Self::Restrictions,
-        Self::Appointment,
-        Self::Request,
-        Self::Pointer,
-    ];
-
-    /// The group's name, as stored.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Names => "names",
-            Self::BirthDate => "birth_date",
-            Self::Sex => "sex",
-            Self::Contacts => "contacts",
-            Self::Addresses => "addresses",
-            Self::Language => "language",
-            Self::Deceased => "deceased",
-            Self::Restrictions => "restrictions",
-            Self::Appointment => "appointment",
-            Self::Request => "request",
-            Self::Pointer => "pointer",
-        }
-    }
-
-    /// The group of a stored name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|group| group.name() == name)
-    }
-}
 
 /// What was asserted. `None` inside is "cleared by the sender".
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +37,8 @@ pub enum Payload {
     Deceased(Option<bool>),
     /// Restrictions.
     Restrictions(Vec<String>),
+    /// A directive about contact.
+    Consent(ConsentChange),
     /// An appointment.
     Appointment(Appointment),
     /// An order or referral.
@@ -157,6 +95,7 @@ impl Origin<'_> {
             Change::Order(request) => self.request(RequestKind::Order, request, known),
             Change::Answer(answer) => self.answer(answer, known),
             Change::Pointer(pointer) => self.pointer(pointer, known),
+            Change::Consent(consent) => self.consent(consent, known),
             Change::Merge(_) | Change::IdentifierChange(_) | Change::Move(_) => Vec::new(),
         }
     }
@@ -277,7 +216,12 @@ impl Origin<'_> {
         vec![self.assertion(Group::Pointer, key, payload)]
     }
 
-    fn find<'k>(&self, group: Group, key: &str, known: &'k [Assertion]) -> Option<&'k Assertion> {
+    pub(super) fn find<'k>(
+        &self,
+        group: Group,
+        key: &str,
+        known: &'k [Assertion],
+    ) -> Option<&'k Assertion> {
         known.iter().find(|assertion| {
             assertion.person == self.person
                 && assertion.group == group

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::directive::ConsentChange;
 use super::status::{
     AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Resource, Sex, Stage,
 };
@@ -279,6 +280,8 @@ pub enum Change {
     Answer(AnswerChange),
     /// About clinical data that stays in the EHR.
     Pointer(PointerChange),
+    /// About contact itself.
+    Consent(ConsentChange),
     /// That two records are one person.
     Merge(MergeChange),
     /// That a number of the person is another one now.
@@ -299,6 +302,7 @@ impl Change {
             "Order" => serde_json::from_value(from).map(Self::Order),
             "Answer" => serde_json::from_value(from).map(Self::Answer),
             "Pointer" => serde_json::from_value(from).map(Self::Pointer),
+            "Consent" => serde_json::from_value(from).map(Self::Consent),
             "Merge" => serde_json::from_value(from).map(Self::Merge),
             "IdentifierChange" => serde_json::from_value(from).map(Self::IdentifierChange),
             "Move" => serde_json::from_value(from).map(Self::Move),

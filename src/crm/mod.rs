@@ -6,6 +6,8 @@
 
 mod assertion;
 mod change;
+mod directive;
+mod group;
 mod matching;
 mod record;
 mod requests;
@@ -14,11 +16,16 @@ mod status;
 mod time;
 mod view;
 
-pub use assertion::{Assertion, Group, Origin, Payload};
+pub use assertion::{Assertion, Origin, Payload};
 pub use change::{
     Address, AnswerChange, AppointmentChange, Change, Contact, Identifier, IdentifierChange,
     MergeChange, MoveChange, Name, PatientChange, PointerChange, RequestChange, Tri,
 };
+pub use directive::{
+    About, Channel, ConsentChange, ConsentMode, ConsentStatus, Consenter, ContentClass, Directive,
+    DirectiveKind, Limits, Purpose, Reach, Ruling,
+};
+pub use group::Group;
 pub use matching::{Match, Trust, TrustedIdentifier, resolve};
 pub use record::{Appointment, Chart, Demographics, Pointer, Request, RequestKind};
 pub use schema::{Entity, FieldType, entity};

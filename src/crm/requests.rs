@@ -1,7 +1,8 @@
 //! What is asserted of orders and referrals: by whoever asks, and by whoever answers.
 
-use super::assertion::{Assertion, Group, Origin, Payload, add_identifiers, key_of, set};
+use super::assertion::{Assertion, Origin, Payload, add_identifiers, key_of, set};
 use super::change::{AnswerChange, Identifier, RequestChange};
+use super::group::Group;
 use super::record::{Request, RequestKind, share_identifier};
 use super::status::{Priority, RequestStatus, Stage};
 

@@ -3,6 +3,10 @@
 //! The mapping compiler checks targets against this table, and [`super::Change::read`] reads what
 //! the mapping gave, so a mapping that compiles gives values of the right shape.
 
+use super::directive::{
+    About, ConsentMode, ConsentStatus, Consenter, ContentClass, DirectiveKind, Limits, Purpose,
+    Reach, Ruling,
+};
 use super::status::{
     AppointmentStatus, ContactSystem, Numbered, Priority, RequestStatus, Resource, Sex, Stage,
 };
@@ -126,6 +130,27 @@ pub(super) const ENTITIES: &[Entity] = &[
             ("orders", Objects(IDENTIFIER)),
         ],
         required: &["resource", "concept", "reference"],
+    },
+    Entity {
+        name: "Consent",
+        fields: &[
+            ("kind", Word(DirectiveKind::WORDS)),
+            ("reference", Text),
+            ("status", Word(ConsentStatus::WORDS)),
+            ("about", Word(About::WORDS)),
+            ("decision", Word(Ruling::WORDS)),
+            ("reach", Word(Reach::WORDS)),
+            ("purpose", Word(Purpose::WORDS)),
+            ("content", Word(ContentClass::WORDS)),
+            ("mode", Word(ConsentMode::WORDS)),
+            ("consenter", Word(Consenter::WORDS)),
+            ("competent", Flag),
+            ("limits", Word(Limits::WORDS)),
+            ("from", Moment),
+            ("until", Moment),
+            ("decided_at", Moment),
+        ],
+        required: &["kind", "status"],
     },
     Entity {
         name: "Merge",

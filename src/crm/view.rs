@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::assertion::{Assertion, Group, Payload};
+use super::assertion::{Assertion, Payload};
+use super::directive::Directive;
+use super::group::Group;
 use super::record::{
     Appointment, Chart, Demographics, Pointer, Request, RequestKind, share_identifier,
 };
@@ -17,6 +19,8 @@ pub struct View {
     pub demographics: Demographics,
     /// Appointments, requests and pointers.
     pub chart: Chart,
+    /// What sources say of contact itself; consent says what it amounts to.
+    pub directives: Vec<Directive>,
 }
 
 impl View {
@@ -39,6 +43,13 @@ impl View {
                 }
                 Payload::Request(request) => view.add_request(request),
                 Payload::Pointer(pointer) => view.add_pointer(pointer),
+                Payload::Consent(said) => view.directives.push(Directive {
+                    person: assertion.person,
+                    source: assertion.source.clone(),
+                    message: assertion.message,
+                    told_at: assertion.event_time,
+                    said: said.clone(),
+                }),
                 Payload::Restrictions(fields) => {
                     view.demographics
                         .restrictions
@@ -139,6 +150,7 @@ impl Demographics {
             Payload::Language(language) => self.language = language.clone(),
             Payload::Deceased(deceased) => self.deceased = deceased.unwrap_or(false),
             Payload::Restrictions(_)
+            | Payload::Consent(_)
             | Payload::Appointment(_)
             | Payload::Request(_)
             | Payload::Pointer(_) => {}

@@ -50,6 +50,7 @@ const FILES: &[(&str, &str)] = &[
     file!("hl7v2/specimens.toml"),
     file!("tables/clinical.toml"),
     file!("tables/code_systems.toml"),
+    file!("tables/consent.toml"),
     file!("tables/language.toml"),
     file!("tables/orders.toml"),
     file!("tables/person.toml"),

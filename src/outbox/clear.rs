@@ -185,13 +185,17 @@ impl Relay {
             due_at: task.due_at,
             still_needed: task.live_topics().any(|topic| live(topic.finding)),
         };
+        let terms = outreach::Terms {
+            tenant: &self.site.config,
+            policy: &self.site.policy,
+        };
         DecisionRow {
             id: Uuid::now_v7(),
             person: task.person,
             task: task.id,
             stage: "published",
             at: now,
-            decision: outreach::decide(&request, record, view, &self.site.policy, now),
+            decision: outreach::decide(&request, record, view, terms, now),
         }
     }
 

@@ -7,7 +7,8 @@ use super::findings;
 use super::subject::{Resolved, Subject};
 use crate::care::Touched;
 use crate::consent::Hold;
-use crate::crm::{Assertion, Change, Contact, ContactSystem, Origin, Payload, View};
+use crate::crm::{Assertion, Change, Contact, ContactSystem, Directive, Origin, Payload, View};
+use crate::outreach;
 use crate::site::Site;
 use crate::store::{AuditEntry, ContactRow, Effects, NewLink, Record, TenantKeys};
 
@@ -70,9 +71,13 @@ impl Desk<'_> {
         let gated = !resolved.retired.is_empty()
             || !others.is_empty()
             || (after.demographics.deceased && !before.demographics.deceased)
-            || after.demographics.restrictions.len() > before.demographics.restrictions.len();
+            || after.demographics.restrictions.len() > before.demographics.restrictions.len()
+            || forbids_more(&before.directives, &after.directives);
         let merged = !resolved.retired.is_empty();
-        let retold = merged || !others.is_empty() || after.demographics != before.demographics;
+        let redirected = says_more(&before.directives, &after.directives)
+            || says_more(&after.directives, &before.directives);
+        let retold =
+            merged || !others.is_empty() || redirected || after.demographics != before.demographics;
         effects.is_to_be_compared = after.demographics != before.demographics;
         if retold || !self.site.rules.touched_by(&touched).is_empty() {
             findings::reconcile(self, &mut record, (&after, retold), &mut effects);
@@ -117,6 +122,14 @@ impl Desk<'_> {
             .audit
             .push(self.entry("message.take-back", ("person", Some(record.person))));
         effects
+    }
+
+    /// What the site has laid down for contact.
+    pub(super) fn terms(&self) -> outreach::Terms<'_> {
+        outreach::Terms {
+            tenant: &self.site.config,
+            policy: &self.site.policy,
+        }
     }
 
     pub(super) fn entry(
@@ -240,6 +253,28 @@ impl Desk<'_> {
 pub(super) fn settled(mut record: Record) -> Record {
     record.holds.retain(|hold| *hold != Hold::ChangePending);
     record
+}
+
+/// Whether `now` holds a directive that `before` lacks.
+fn says_more(before: &[Directive], now: &[Directive]) -> bool {
+    now.iter()
+        .any(|one| !before.iter().any(|known| known.says_what(one)))
+}
+
+/// Whether less may leave than before: something other than a permission was told, or a permission
+/// is gone.
+fn forbids_more(before: &[Directive], now: &[Directive]) -> bool {
+    let told: Vec<Directive> = now
+        .iter()
+        .filter(|one| !one.may_permit())
+        .cloned()
+        .collect();
+    let permits: Vec<Directive> = before
+        .iter()
+        .filter(|one| one.may_permit())
+        .cloned()
+        .collect();
+    says_more(before, &told) || says_more(now, &permits)
 }
 
 pub(super) fn same_row(a: &Assertion, b: &Assertion) -> bool {

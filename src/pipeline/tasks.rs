@@ -87,8 +87,8 @@ impl Round<'_> {
             due_at: task.due_at,
             still_needed: true,
         };
-        let policy = &self.desk.site.policy;
-        outreach::decide(&request, record, self.view, policy, self.desk.cause.now)
+        let terms = self.desk.terms();
+        outreach::decide(&request, record, self.view, terms, self.desk.cause.now)
     }
 
     /// Asks consent for a task and puts it where the answer says.

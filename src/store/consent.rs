@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::dialect::{row, rows, run};
-use super::record::Member;
+use super::record::{Lift, Member};
 use super::tx::Inner;
 use super::{Error, Store, TenantId, Tx};
 use crate::clock;
@@ -199,6 +199,25 @@ impl Tx {
             at.as_microsecond()
         )?;
         Ok(touched == 1)
+    }
+
+    /// Records that a restriction was read and lifted.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn record_lift(&mut self, member: &Member, lift: &Lift) -> Result<(), Error> {
+        let place = self.place("restriction_lift", lift.id.as_bytes());
+        let cell = member.seal(&place, &lift.detail)?;
+        run!(
+            self,
+            "INSERT INTO restriction_lift (tenant, id, person, at, operator, cell) VALUES ($1, $2, $3, $4, $5, $6)",
+            lift.id,
+            member.person,
+            lift.at.as_microsecond(),
+            lift.operator.as_str(),
+            cell.as_slice()
+        )?;
+        Ok(())
     }
 
     /// Whose entry it is.

@@ -50,7 +50,7 @@ pub use lanes::Lease;
 pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
 pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
-pub use record::{ContactRow, Member, Record};
+pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
 pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
 pub use stop::{OutreachStop, Preview};
 pub use topics::{MAX_TOPICS, Reason, TaskDetail, TaskTopic};

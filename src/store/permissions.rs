@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::dialect::{row, rows};
-use super::record::{Record, at};
+use super::record::{Lift, Record, at};
 use super::{Error, Tx};
 use crate::consent::{Channel, ContentClass, Entry, Hold, OptOut, Purpose, Sent};
 
@@ -31,6 +31,7 @@ impl Tx {
                 table: "outreach_hold",
             })?);
         }
+        self.lifts(person, record).await?;
         self.sent(person, now, record).await?;
         let pilot = row!(
             self,
@@ -85,6 +86,29 @@ impl Tx {
                 contact,
                 channel,
                 at: at(since),
+            });
+        }
+        Ok(())
+    }
+
+    /// Restrictions that were read and lifted.
+    async fn lifts(&mut self, person: Uuid, record: &mut Record) -> Result<(), Error> {
+        let found = rows!(
+            self,
+            (Uuid, i64, String, Vec<u8>),
+            "SELECT id, at, operator, cell FROM restriction_lift WHERE tenant = $1 AND person = $2 ORDER BY at",
+            person
+        )?;
+        for (id, since, operator, cell) in found {
+            let members = record.members.iter();
+            let member = members.clone().find(|member| member.person == person);
+            let member = member.ok_or(Error::Conflict)?;
+            let place = self.place("restriction_lift", id.as_bytes());
+            record.lifts.push(Lift {
+                id,
+                at: at(since),
+                operator,
+                detail: member.open(&place, &cell, "restriction_lift")?,
             });
         }
         Ok(())

@@ -94,6 +94,8 @@ pub struct Record {
     pub opt_outs: Vec<OptOut>,
     /// Holds in force.
     pub holds: Vec<Hold>,
+    /// Restrictions that somebody has read and lifted.
+    pub lifts: Vec<Lift>,
     /// What was sent or is about to be in the last seven days.
     pub sent: Vec<(Uuid, Sent)>,
     /// Whether pilot mode includes the person by name.
@@ -116,6 +118,7 @@ impl Record {
             entries: Vec::new(),
             opt_outs: Vec::new(),
             holds: Vec::new(),
+            lifts: Vec::new(),
             sent: Vec::new(),
             is_pilot: false,
         })
@@ -131,6 +134,7 @@ impl Record {
         self.entries.extend(other.entries);
         self.opt_outs.extend(other.opt_outs);
         self.holds.extend(other.holds);
+        self.lifts.extend(other.lifts);
         self.sent.extend(other.sent);
         self.is_pilot |= other.is_pilot;
     }
@@ -149,6 +153,28 @@ impl Record {
             })
             .collect()
     }
+}
+
+/// A restriction that a named person has read and lifted.
+#[derive(Clone)]
+pub struct Lift {
+    /// Its id.
+    pub id: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub operator: String,
+    /// The sealed part.
+    pub detail: LiftDetail,
+}
+
+/// What was lifted, and why.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LiftDetail {
+    /// The restriction, in the words in which it stands on record.
+    pub restriction: String,
+    /// The reason that was given.
+    pub reason: String,
 }
 
 /// What an assertion's cell holds.

@@ -30,6 +30,7 @@ fn source() -> Source {
         default_type: None,
         charset: None,
         history_since: Default::default(),
+        consents_verified: false,
         tls: None,
         allow: vec![],
         plaintext_beyond_loopback: false,

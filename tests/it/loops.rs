@@ -121,7 +121,7 @@ on_each_store! {
 on_each_store! {
     async fn what_may_restrict_contact_holds_the_task_back_with_its_reason(database) {
         let hub = Hub::start(database, Setup::default()).await;
-        let protected = format!("PD1|{}Y\n{DIABETES}", "|".repeat(11));
+        let protected = format!("PD1|{}F\n{DIABETES}", "|".repeat(10));
         let refused = format!("{DIABETES}\nCON|1|001|||||||||R");
         hub.hear(&[
             Said::of("ADT^A08", "PD1", "TEST-1").with(protected),
@@ -142,7 +142,7 @@ on_each_store! {
         let hub = Hub::start(database, Setup::default()).await;
         hub.hear(&[ill("D-1", "TEST-1")]).await;
         hub.settled().await;
-        let protected = format!("PD1|{}Y", "|".repeat(11));
+        let protected = format!("PD1|{}F", "|".repeat(10));
         hub.hear(&[Said { at: hours_ago(1), ..Said::of("ADT^A08", "PD1", "TEST-1") }.with(protected)]).await;
         let ada = hub.person("TEST-1").await;
         hub.until_task_is(ada, "cancelled").await;

@@ -17,6 +17,7 @@ mod broker;
 mod cli;
 mod canary;
 mod consent_gate;
+mod consent_messages;
 mod consent_race;
 mod corpus;
 mod crash;

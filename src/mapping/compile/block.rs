@@ -18,6 +18,7 @@ pub(super) const ENTITIES: &[&str] = &[
     "Order",
     "Answer",
     "Pointer",
+    "Consent",
     "Merge",
     "Move",
     "IdentifierChange",
