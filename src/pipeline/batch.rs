@@ -1,17 +1,19 @@
-//! Messages on their way through the pipeline: read, planned, and gathered where they speak of
-//! different people and can be written together.
+//! Messages on their way through the pipeline: read, then planned on a board.
 
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::subject::{self, Subject};
+use super::board::Board;
+use super::plan::{Cause, Desk};
+use super::subject::{self, Asked, Subject};
 use super::translate::{Translated, translate};
+use crate::clock;
 use crate::failure::Code;
 use crate::message::Outcome;
-use crate::site::Feed;
-use crate::store::{Claimed, Effects, TenantKeys, Tx};
+use crate::site::{Feed, Site};
+use crate::store::{self, Claim, Claimed, Effects, Record, TenantKeys};
 
 /// How many claims may end without an outcome before a person must look: the first, which may be a
 /// batch's and then says little of the message, and three of its own.
@@ -27,17 +29,26 @@ pub(super) struct Read {
 
 /// A message with everything it implies.
 pub(super) struct Planned {
+    pub(super) claim: Claim,
     pub(super) effects: Vec<Effects>,
     pub(super) outcome: Outcome,
+    /// People whose change must pass the gate.
     pub(super) gated: Vec<Uuid>,
+    /// Whether it must go by itself: it passes the gate, or changes who is who.
+    pub(super) is_apart: bool,
+    /// The records as they are afterwards.
+    pub(super) after: Vec<Record>,
 }
 
 impl Planned {
-    pub(super) const fn ended(outcome: Outcome) -> Self {
+    pub(super) const fn ended(read: &Read, outcome: Outcome) -> Self {
         Self {
+            claim: read.claimed.claim,
             effects: Vec::new(),
             outcome,
             gated: Vec::new(),
+            is_apart: false,
+            after: Vec::new(),
         }
     }
 }
@@ -69,57 +80,90 @@ pub(super) fn event_time(claimed: &Claimed) -> Timestamp {
         .map_or(claimed.received_at, |at| at.min(latest))
 }
 
-/// The claim without the body, for a second try.
-pub(super) fn shallow(claimed: &Claimed) -> Claimed {
-    Claimed {
-        id: claimed.id,
-        source: claimed.source.clone(),
-        message_type: claimed.message_type.clone(),
-        processing_id: claimed.processing_id.clone(),
-        event_time: claimed.event_time,
-        received_at: claimed.received_at,
-        attempts: claimed.attempts,
-        is_again: claimed.is_again,
-        token: claimed.token,
-        body: Err(Code::BodyUnreadable),
+/// Everything that a message implies, on what is on the board.
+pub(super) fn plan(
+    board: &Board,
+    (site, feed): (&Site, &Feed),
+    read: &Read,
+) -> Result<Planned, store::Error> {
+    let subjects = match &read.content {
+        Ok(subjects) => subjects.as_slice(),
+        Err(_) => &[],
+    };
+    let label = feed.label(&read.claimed.processing_id);
+    let desk = Desk {
+        site,
+        keys: &board.keys,
+        cause: Cause {
+            message: Some(read.claimed.claim.id),
+            label: &label,
+            event_time: event_time(&read.claimed),
+            now: clock::now(),
+            pilot_left: board.pilot_left,
+        },
+    };
+    let outcome = read.content.as_ref().err().cloned();
+    let mut planned = Planned::ended(read, outcome.unwrap_or(Outcome::Processed));
+    let asked = Asked {
+        message: read.claimed.claim.id,
+        event_time: desk.cause.event_time,
+    };
+    let mut seen: HashSet<Uuid> = HashSet::new();
+    for subject in subjects {
+        let found = subject::find(board, subject, (site, &feed.trust), asked)?;
+        let outcome = match found {
+            Ok(resolved) if resolved.is_new_to(&mut seen) => {
+                planned.add(&desk, subject, resolved, feed.bundle.digest());
+                continue;
+            }
+            Ok(_) => subject::held(
+                Code::IdentityAmbiguous,
+                "PID: groups with different identifiers reach one person",
+            ),
+            Err(outcome) => outcome,
+        };
+        planned = Planned::ended(read, outcome);
+        break;
     }
+    if read.claimed.is_again {
+        planned.forget(board, &desk);
+    }
+    Ok(planned)
 }
 
-/// Messages that speak of different people and can be written together.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) messages: Vec<(Read, Planned)>,
-    /// What its messages are planned on. It ends with the batch; versions tell what it missed.
-    pub(super) view: Option<Tx>,
-    pub(super) people: HashSet<Uuid>,
-    pub(super) identifiers: HashSet<String>,
-}
-
-impl Batch {
-    /// Whether a message may speak of somebody whom the batch already changes.
-    pub(super) fn overlaps(&self, read: &Read) -> bool {
-        values(read).any(|value| self.identifiers.contains(value))
+impl Planned {
+    fn add(&mut self, desk: &Desk<'_>, subject: &Subject, found: subject::Resolved, bundle: &str) {
+        let stored: Vec<Uuid> = found
+            .members()
+            .filter(|member| member.version > 0)
+            .map(|member| member.person)
+            .collect();
+        self.is_apart |= !found.retired.is_empty() || !found.moved.is_empty();
+        let (planned, gated) = desk.plan(subject, found);
+        for (mut effects, record) in planned {
+            effects.bundle = bundle.to_owned();
+            self.effects.push(effects);
+            self.after.push(record);
+        }
+        if gated {
+            self.is_apart = true;
+            self.gated.extend(stored);
+        }
     }
 
-    /// Whether a plan was made for somebody whom the batch changes.
-    pub(super) fn changes(&self, planned: &Planned) -> bool {
-        planned
-            .effects
-            .iter()
-            .flat_map(Effects::people)
-            .any(|person| self.people.contains(&person))
+    /// A message that is done again may mean somebody else now, or nobody: what it told of others
+    /// before is taken back.
+    fn forget(&mut self, board: &Board, desk: &Desk<'_>) {
+        let spoken: HashSet<Uuid> = self.effects.iter().flat_map(Effects::people).collect();
+        let Some(message) = desk.cause.message else {
+            return;
+        };
+        for record in board.told_by(message) {
+            if !spoken.contains(&record.person) {
+                let (effects, record) = desk.take_back(record.clone(), message);
+                self.effects.push(effects);
+                self.after.push(record);
+            }
+        }
     }
-
-    pub(super) fn add(&mut self, read: Read, planned: Planned) {
-        self.identifiers
-            .extend(values(&read).map(ToOwned::to_owned));
-        self.people
-            .extend(planned.effects.iter().flat_map(Effects::people));
-        self.messages.push((read, planned));
-    }
-}
-
-fn values(read: &Read) -> impl Iterator<Item = &str> {
-    let subjects = read.content.iter().flatten();
-    subjects.flat_map(|subject| subject.numbers().map(|id| id.value.as_str()))
 }

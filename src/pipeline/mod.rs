@@ -2,6 +2,7 @@
 //! transaction, or it stays what it was.
 
 mod batch;
+mod board;
 mod findings;
 mod gate;
 mod pilot;

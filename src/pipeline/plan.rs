@@ -39,7 +39,11 @@ impl Desk<'_> {
     /// The rows that `subject` implies for the person it was resolved to and for those who give
     /// something to it, and whether they must pass the gate: death, merges, moves and new
     /// restrictions may cut off what is being published.
-    pub(super) fn plan(&self, subject: &Subject, resolved: Resolved) -> (Vec<Effects>, bool) {
+    pub(super) fn plan(
+        &self,
+        subject: &Subject,
+        resolved: Resolved,
+    ) -> (Vec<(Effects, Record)>, bool) {
         let home = resolved.home;
         let mut record = settled(resolved.record);
         let before = self.site.view(&record.assertions);
@@ -85,7 +89,8 @@ impl Desk<'_> {
         effects
             .audit
             .push(self.entry("message.apply", ("person", Some(record.person))));
-        others.insert(0, effects);
+        record.follow(&effects);
+        others.insert(0, (effects, record));
         (others, gated)
     }
 
@@ -102,7 +107,7 @@ impl Desk<'_> {
     }
 
     /// What follows when `message` no longer says anything about a person of whom it spoke before.
-    pub(super) fn take_back(&self, record: Record, message: Uuid) -> Effects {
+    pub(super) fn take_back(&self, record: Record, message: Uuid) -> (Effects, Record) {
         let mut record = settled(record);
         let mut effects = Effects {
             members: record.members.clone(),
@@ -121,7 +126,8 @@ impl Desk<'_> {
         effects
             .audit
             .push(self.entry("message.take-back", ("person", Some(record.person))));
-        effects
+        record.follow(&effects);
+        (effects, record)
     }
 
     /// What the site has laid down for contact.
@@ -206,13 +212,9 @@ impl Desk<'_> {
     pub(super) fn contacts(&self, view: &View, record: &mut Record, effects: &mut Effects) {
         let mut current: Vec<Vec<u8>> = Vec::new();
         for (rank, contact) in (0_i64..).zip(&view.demographics.contacts) {
-            let Some(normal) = normalise(contact) else {
+            let Some(index) = contact_index(self.keys, contact) else {
                 continue;
             };
-            let index = self
-                .keys
-                .index
-                .index("contact_point", &[contact.system.name(), &normal]);
             if current.contains(&index) {
                 continue;
             }
@@ -298,6 +300,13 @@ pub(super) fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Asser
         }
         _ => touched.person = true,
     }
+}
+
+/// The blind index of a contact point; `None` for what cannot be one.
+pub(super) fn contact_index(keys: &TenantKeys, contact: &Contact) -> Option<Vec<u8>> {
+    let normal = normalise(contact)?;
+    let parts = [contact.system.name(), normal.as_str()];
+    Some(keys.index.index("contact_point", &parts))
 }
 
 /// Two spellings of one number are one contact point: digits only for telephones, small letters

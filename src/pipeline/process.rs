@@ -1,29 +1,27 @@
 //! The middle of the hub on one page: stored messages become everything they imply, or stay.
 //!
 //! Reading, mapping and deciding happen outside the write transaction, so that intake can write
-//! meanwhile. What the messages of a batch imply is then written in one transaction that holds
-//! whole messages only; it re-checks the versions of all people that were read. When it fails, each
-//! message is done again by itself, so that one message's trouble is not its neighbours'.
+//! meanwhile: on a board, where each message is planned on what those before it imply. A batch is
+//! then written in one transaction that holds whole messages only; it re-checks the versions of all
+//! people that were read. When it fails, each message is done again by itself, so that one
+//! message's trouble is not its neighbours'.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::Error;
-use super::batch::{Batch, Planned, Read, event_time, read, shallow};
+use super::batch::{Planned, Read, plan, read};
+use super::board::Board;
 use super::gate::Gates;
-use super::pilot::{check_cap, pilot_left};
-use super::plan::{Cause, Desk};
-use super::subject::{self, Asked};
+use super::pilot::check_cap;
+use super::subject;
 use crate::clock;
 use crate::failure::Code;
 use crate::message::Outcome;
 use crate::site::{Feed, Site};
-use crate::store::{self, Claimed, Effects, Member, Store, TenantId, Tx};
+use crate::store::{self, Claim, Claimed, Effects, Store, TenantId};
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +32,9 @@ pub enum Step {
     Idle,
 }
 
+/// How often a batch is planned anew because somebody else changed one of its people; then each
+/// message goes by itself.
+const TOGETHER: u32 = 3;
 /// How often a plan is made anew because somebody else changed the person.
 const REPLANS: u32 = 8;
 /// How much longer each time before the next plan.
@@ -59,66 +60,83 @@ impl Pipeline {
     /// When the store is away: what was not committed stays *waiting*.
     pub async fn process(&self, feed: &Feed, claimed: Vec<Claimed>) -> Result<(), Error> {
         let keys = self.store.read(self.site.tenant).await?.shared_keys();
-        let mut batch = Batch::default();
-        for claimed in claimed {
-            let read = read(feed, &keys, claimed);
-            if batch.overlaps(&read) {
-                self.flush(feed, &mut batch).await?;
-            }
-            let mut planned = self.plan_or_hold(&mut batch.view, feed, &read).await?;
-            if batch.changes(&planned) {
-                // Another identifier led to somebody whom the batch changes: read again after it.
-                self.flush(feed, &mut batch).await?;
-                planned = self.plan_or_hold(&mut batch.view, feed, &read).await?;
-            }
-            if planned.gated.is_empty() {
-                batch.add(read, planned);
-            } else {
-                self.flush(feed, &mut batch).await?;
-                self.alone(feed, &read).await?;
-            }
+        let messages: Vec<Read> = claimed
+            .into_iter()
+            .map(|claimed| read(feed, &keys, claimed))
+            .collect();
+        let mut rest = messages.as_slice();
+        while !rest.is_empty() {
+            let done = self.together(feed, rest).await?;
+            rest = rest.get(done..).unwrap_or_default();
         }
-        self.flush(feed, &mut batch).await
+        Ok(())
     }
 
-    /// Commits a batch; when that fails for a reason of one message, each goes by itself.
-    async fn flush(&self, feed: &Feed, batch: &mut Batch) -> Result<(), Error> {
-        let messages = std::mem::take(batch).messages;
-        if messages.is_empty() {
-            return Ok(());
-        }
-        match self.commit(feed, &messages, None).await {
-            Ok(()) => Ok(()),
-            Err(store::Error::Temporary(error)) => Err(store::Error::Temporary(error).into()),
-            Err(_one_of_them) => {
-                for (read, _) in &messages {
-                    self.alone(feed, read).await?;
+    /// Processes as many of the first messages together as can be; gives how many.
+    async fn together(&self, feed: &Feed, messages: &[Read]) -> Result<usize, Error> {
+        for _ in 0..TOGETHER {
+            let batch = match self.plan_all(feed, messages).await {
+                Ok(batch) => batch,
+                Err(Error::Store(error)) if !error.is_temporary() => break,
+                Err(error) => return Err(error),
+            };
+            if let Some(first) = messages.first()
+                && batch.is_empty()
+            {
+                self.alone(feed, first).await?;
+                return Ok(1);
+            }
+            match self.commit(feed, &batch, None).await {
+                Ok(()) => return Ok(batch.len()),
+                Err(store::Error::Temporary(error)) => {
+                    return Err(store::Error::Temporary(error).into());
                 }
-                Ok(())
+                // Somebody else changed one of the people: read again, and plan on that.
+                Err(store::Error::Conflict | store::Error::Taken) => {}
+                Err(_one_of_them) => break,
             }
         }
+        for read in messages {
+            self.alone(feed, read).await?;
+        }
+        Ok(messages.len())
+    }
+
+    /// Plans the first messages, each on what those before it imply, until one must go by itself
+    /// or needs what only the store can tell after those before it.
+    async fn plan_all(&self, feed: &Feed, messages: &[Read]) -> Result<Vec<Planned>, Error> {
+        let mut board = Board::read(&self.store, &self.site, feed, messages).await?;
+        let mut batch = Vec::with_capacity(messages.len());
+        for read in messages {
+            let mut planned = plan(&board, (&self.site, feed), read)?;
+            if planned.is_apart || board.is_worn(&planned) {
+                break;
+            }
+            board.keep(&mut planned);
+            batch.push(planned);
+        }
+        Ok(batch)
     }
 
     async fn commit(
         &self,
         feed: &Feed,
-        messages: &[(Read, Planned)],
+        messages: &[Planned],
         gates: Option<&Gates>,
     ) -> Result<(), store::Error> {
         let now = clock::now();
+        let effects: Vec<&Effects> = messages.iter().flat_map(|one| &one.effects).collect();
+        let piloted: u32 = effects.iter().map(|effects| effects.piloted()).sum();
+        let known = effects.iter().flat_map(|effects| effects.known_people());
+        let ended: Vec<(Claim, &Outcome)> = messages
+            .iter()
+            .map(|planned| (planned.claim, &planned.outcome))
+            .collect();
         let mut tx = self.store.write(self.site.tenant).await?;
-        let now_released = messages.iter().flat_map(|(_, planned)| &planned.effects);
-        let piloted: u32 = now_released.map(Effects::piloted).sum();
-        let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
-        tx.lock_in_order(effects.flat_map(Effects::known_people).collect())
+        tx.lock_in_order(known.collect()).await?;
+        tx.apply(&effects, now).await?;
+        tx.finish_messages(&ended, feed.bundle.digest(), now)
             .await?;
-        let effects = messages.iter().flat_map(|(_, planned)| &planned.effects);
-        tx.apply(&effects.collect::<Vec<_>>(), now).await?;
-        for (read, planned) in messages {
-            let claim = (read.claimed.id, read.claimed.token);
-            tx.finish_message(claim, &planned.outcome, feed.bundle.digest(), now)
-                .await?;
-        }
         if piloted > 0 {
             check_cap(&mut tx, &self.site, now).await?;
         }
@@ -126,14 +144,10 @@ impl Pipeline {
             gates.open(&mut tx).await?;
         }
         tx.commit().await?;
-        for (_, planned) in messages {
+        for planned in messages {
             (self.ended)(planned.outcome.state().name());
         }
-        if messages
-            .iter()
-            .flat_map(|(_, planned)| &planned.effects)
-            .any(Effects::has_envelopes)
-        {
+        if effects.iter().any(|effects| effects.has_envelopes()) {
             self.queued.notify_one();
         }
         Ok(())
@@ -162,16 +176,12 @@ impl Pipeline {
         for round in 0..REPLANS {
             // Whoever changes the person gets time to finish.
             tokio::time::sleep(PATIENCE * round).await;
-            let planned = self.plan_or_hold(&mut None, feed, read).await?;
+            let planned = self.plan_or_hold(feed, read).await?;
             if gates.is_none() && !planned.gated.is_empty() {
                 *gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
                 continue;
             }
-            let one = Read {
-                claimed: shallow(&read.claimed),
-                content: Err(planned.outcome.clone()),
-            };
-            match self.commit(feed, &[(one, planned)], gates.as_ref()).await {
+            match self.commit(feed, &[planned], gates.as_ref()).await {
                 Ok(()) | Err(store::Error::ClaimLost) => return Ok(()),
                 Err(error @ (store::Error::Conflict | store::Error::Taken)) => last = error,
                 Err(error @ store::Error::Temporary(_)) => return Err(error.into()),
@@ -187,16 +197,15 @@ impl Pipeline {
 
     /// A plan, or the holding of a message for which none can be made: what it builds on cannot be
     /// read, and repeating that changes nothing.
-    async fn plan_or_hold(
-        &self,
-        view: &mut Option<Tx>,
-        feed: &Feed,
-        read: &Read,
-    ) -> Result<Planned, Error> {
-        match self.plan_read(view, feed, read).await {
+    async fn plan_or_hold(&self, feed: &Feed, message: &Read) -> Result<Planned, Error> {
+        let messages = std::slice::from_ref(message);
+        let planned = match Board::read(&self.store, &self.site, feed, messages).await {
+            Ok(board) => plan(&board, (&self.site, feed), message).map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        match planned {
             Err(Error::Store(error)) if !error.is_temporary() => {
-                *view = None;
-                Ok(Planned::ended(not_storable(&error)))
+                Ok(Planned::ended(message, not_storable(&error)))
             }
             other => other,
         }
@@ -210,123 +219,11 @@ impl Pipeline {
         error: &store::Error,
         gates: Option<&Gates>,
     ) -> Result<(), Error> {
-        let held = Read {
-            claimed: shallow(&read.claimed),
-            content: Err(not_storable(error)),
-        };
-        let planned = Planned::ended(not_storable(error));
-        match self.commit(feed, &[(held, planned)], gates).await {
+        let planned = Planned::ended(read, not_storable(error));
+        match self.commit(feed, &[planned], gates).await {
             Ok(()) | Err(store::Error::ClaimLost) => Ok(()),
             Err(other) => Err(other.into()),
         }
-    }
-
-    async fn plan_read(
-        &self,
-        view: &mut Option<Tx>,
-        feed: &Feed,
-        read: &Read,
-    ) -> Result<Planned, Error> {
-        let tx = match view {
-            Some(tx) => tx,
-            None => view.insert(self.store.read(self.site.tenant).await?),
-        };
-        let now = clock::now();
-        let label = feed.label(&read.claimed.processing_id);
-        let keys = tx.shared_keys();
-        let desk = Desk {
-            site: &self.site,
-            keys: &keys,
-            cause: Cause {
-                message: Some(read.claimed.id),
-                label: &label,
-                event_time: event_time(&read.claimed),
-                now,
-                pilot_left: self.pilot_left(now).await?,
-            },
-        };
-        let mut planned = self.plan(tx, feed, read, desk).await?;
-        if read.claimed.is_again {
-            self.forget(tx, read.claimed.id, desk, &mut planned).await?;
-        }
-        Ok(planned)
-    }
-
-    /// A message that is done again may mean somebody else now, or nobody: what it told of others
-    /// before is taken back.
-    async fn forget(
-        &self,
-        tx: &mut Tx,
-        message: Uuid,
-        desk: Desk<'_>,
-        planned: &mut Planned,
-    ) -> Result<(), Error> {
-        let spoken: HashSet<Uuid> = planned.effects.iter().flat_map(Effects::people).collect();
-        for person in tx.people_told_by(message).await? {
-            if spoken.contains(&person) {
-                continue;
-            }
-            if let Some(record) = tx.load(person, desk.cause.now).await? {
-                planned.effects.push(desk.take_back(record, message));
-            }
-        }
-        Ok(())
-    }
-
-    async fn plan(
-        &self,
-        tx: &mut Tx,
-        feed: &Feed,
-        read: &Read,
-        desk: Desk<'_>,
-    ) -> Result<Planned, Error> {
-        let subjects = match &read.content {
-            Ok(subjects) => subjects,
-            Err(outcome) => return Ok(Planned::ended(outcome.clone())),
-        };
-        let asked = Asked {
-            message: desk.cause.message,
-            event_time: desk.cause.event_time,
-            now: desk.cause.now,
-        };
-        let mut planned = Planned::ended(Outcome::Processed);
-        let mut seen: HashSet<Uuid> = HashSet::new();
-        for subject in subjects {
-            let resolved =
-                match subject::find(tx, subject, (&self.site, &feed.trust), asked).await? {
-                    Ok(resolved) => resolved,
-                    Err(outcome) => return Ok(Planned::ended(outcome)),
-                };
-            let mut members: Vec<&Member> = resolved.record.members.iter().collect();
-            members.extend(
-                resolved
-                    .moved
-                    .iter()
-                    .flat_map(|moved| &moved.record.members),
-            );
-            if members.iter().any(|member| !seen.insert(member.person)) {
-                return Ok(Planned::ended(subject::held(
-                    Code::IdentityAmbiguous,
-                    "PID: groups with different identifiers reach one person",
-                )));
-            }
-            let stored = members.iter().filter(|member| member.version > 0);
-            let stored: Vec<Uuid> = stored.map(|member| member.person).collect();
-            let (effects, gated) = desk.plan(subject, resolved);
-            for mut effects in effects {
-                effects.bundle = feed.bundle.digest().to_owned();
-                planned.effects.push(effects);
-            }
-            if gated {
-                planned.gated.extend(stored);
-            }
-        }
-        Ok(planned)
-    }
-
-    /// How many tasks pilot mode may still release today.
-    async fn pilot_left(&self, now: Timestamp) -> Result<u32, Error> {
-        pilot_left(&self.store, &self.site, now).await
     }
 
     /// The tenant that is processed.

@@ -1,7 +1,10 @@
 //! Whom a message speaks of: its changes grouped by person, and each person resolved.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
+use super::board::Board;
 use super::transfer::{self, Moved, Transfer};
 use crate::crm::{
     Change, Demographics, Identifier, IdentifierChange, Match, MergeChange, MoveChange, Numbered,
@@ -10,7 +13,7 @@ use crate::crm::{
 use crate::failure::Code;
 use crate::message::Outcome;
 use crate::site::Site;
-use crate::store::{Owner, Record, Tx};
+use crate::store::{Member, Owner, Record};
 
 /// One person of a message with what is said about them.
 pub(super) struct Subject {
@@ -132,17 +135,29 @@ pub(super) fn held(code: Code, place: &str) -> Outcome {
     }
 }
 
-/// Who asks: the message, when it happened, and when it is looked at.
-#[derive(Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) message: Option<Uuid>,
-    pub(super) event_time: jiff::Timestamp,
-    pub(super) now: jiff::Timestamp,
+impl Resolved {
+    /// Everybody whose rows change.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        let givers = self.moved.iter().flat_map(|moved| &moved.record.members);
+        self.record.members.iter().chain(givers)
+    }
+
+    /// Whether the message has not spoken of any of these people yet.
+    pub(super) fn is_new_to(&self, seen: &mut HashSet<Uuid>) -> bool {
+        self.members().all(|member| seen.insert(member.person))
+    }
 }
 
-/// Resolves a subject against the store. The inner error is the message's outcome.
-pub(super) async fn find(
-    tx: &mut Tx,
+/// Who asks: the message, and when it happened.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) message: Uuid,
+    pub(super) event_time: jiff::Timestamp,
+}
+
+/// Resolves a subject on the board. The inner error is the message's outcome.
+pub(super) fn find(
+    board: &Board,
     subject: &Subject,
     (site, trust): (&Site, &Trust),
     asked: Asked,
@@ -152,38 +167,40 @@ pub(super) async fn find(
         Err(outcome) => return Ok(Err(outcome)),
     };
     let usable = subject.identifiers(trust, &transfers);
-    let owners = tx.find_owners(&usable).await?;
-    let mut known: Vec<(Uuid, Record, Demographics)> = Vec::new();
+    let owners = board.owners(&usable);
+    let mut known: Vec<(&Record, Demographics)> = Vec::new();
     for reached in &owners {
-        if known.iter().any(|(person, ..)| *person == reached.person) {
+        if known.iter().any(|(one, _)| one.person == reached.person) {
             continue;
         }
-        if let Some(record) = tx.load(reached.person, asked.now).await? {
+        if let Some(record) = board.record(reached.person) {
             let view = site.view(&record.assertions);
-            known.push((reached.person, record, view.demographics));
+            known.push((record, view.demographics));
         }
     }
     let candidates: Vec<(Uuid, &Demographics)> = known
         .iter()
-        .map(|(person, _, demographics)| (*person, demographics))
+        .map(|(record, demographics)| (record.person, demographics))
         .collect();
     let matched = resolve(&usable, &candidates, &subject.patient);
     let mut home = None;
-    let record = match matched {
+    let mut record = match matched {
         Match::New if !transfers.is_empty() => return Ok(Err(transfer::nobody())),
         Match::New => Record::new(Uuid::now_v7())?,
-        Match::Known(person) => match known.into_iter().find(|(id, ..)| *id == person) {
-            Some((_, record, _)) => record,
+        Match::Known(person) => match known.iter().find(|(one, _)| one.person == person) {
+            Some((record, _)) => (*record).clone(),
             None => return Ok(Err(held(Code::IdentityAmbiguous, "PID-3"))),
         },
-        doubtful => match said_by_a_person(tx, asked).await? {
+        // What a named person said of a doubtful message stands.
+        doubtful => match board.meant_by(asked.message) {
             Some((member, record)) => {
                 home = Some(member);
-                record
+                record.clone()
             }
             None => return Ok(Err(doubt(doubtful, subject))),
         },
     };
+    board.add_opt_outs(subject, &mut record);
     let resolved = Resolved {
         home: home.unwrap_or_else(|| home_of(&record, &owners)),
         record,
@@ -191,25 +208,8 @@ pub(super) async fn find(
         retired: Vec::new(),
         moved: Vec::new(),
     };
-    match merge(tx, resolved, &subject.merges, trust, asked).await? {
-        Ok(resolved) => transfer::find(tx, resolved, transfers, asked).await,
-        Err(outcome) => Ok(Err(outcome)),
-    }
-}
-
-/// Whom a named person said that a doubtful message means.
-async fn said_by_a_person(
-    tx: &mut Tx,
-    asked: Asked,
-) -> Result<Option<(Uuid, Record)>, crate::store::Error> {
-    let Some(message) = asked.message else {
-        return Ok(None);
-    };
-    let Some(person) = tx.meant_by(message).await? else {
-        return Ok(None);
-    };
-    let record = tx.load(person, asked.now).await?;
-    Ok(record.map(|record| (person, record)))
+    let merged = merge(board, resolved, &subject.merges, trust, asked);
+    Ok(merged.and_then(|resolved| transfer::find(board, resolved, transfers, asked)))
 }
 
 /// The one member whose identifiers the message carries; of several, the survivor.
@@ -241,45 +241,39 @@ fn doubt(doubtful: Match, subject: &Subject) -> Outcome {
 
 /// Adds the records that the subject's merges retire. A retired identifier that nobody has becomes
 /// an alias of the survivor; it never makes a person.
-async fn merge(
-    tx: &mut Tx,
+fn merge(
+    board: &Board,
     mut resolved: Resolved,
     merges: &[MergeChange],
     trust: &Trust,
     asked: Asked,
-) -> Result<Result<Resolved, Outcome>, crate::store::Error> {
+) -> Result<Resolved, Outcome> {
     for merge in merges {
         let retired = trust.usable(&merge.retired);
         if retired.is_empty() {
-            return Ok(Err(held(
-                Code::MergeUnknown,
-                "MRG-1: no identifier is trusted",
-            )));
+            let place = "MRG-1: no identifier is trusted";
+            return Err(held(Code::MergeUnknown, place));
         }
-        let people = tx.find_people(&retired).await?;
-        let others: Vec<Uuid> = people
+        let others: Vec<Uuid> = board
+            .people(&retired)
             .into_iter()
             .filter(|person| *person != resolved.record.person)
             .collect();
         match others.as_slice() {
             [] => {}
             [other] => {
-                if let Some(message) = asked.message
-                    && tx.is_undone(message, *other).await?
-                {
+                if board.is_undone(asked.message, *other) {
                     // A named person undid this merge; a replay does not make it again.
                     continue;
                 }
-                if let Some(record) = tx.load(*other, asked.now).await? {
+                if let Some(record) = board.record(*other) {
                     resolved.retired.push(*other);
-                    resolved.record.absorb(record);
+                    resolved.record.absorb(record.clone());
                 }
             }
             _ => {
-                return Ok(Err(held(
-                    Code::MergeUnknown,
-                    "MRG-1: reaches several people",
-                )));
+                let place = "MRG-1: reaches several people";
+                return Err(held(Code::MergeUnknown, place));
             }
         }
         for identifier in retired {
@@ -288,5 +282,5 @@ async fn merge(
             }
         }
     }
-    Ok(Ok(resolved))
+    Ok(resolved)
 }

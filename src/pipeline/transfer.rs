@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::board::Board;
 use super::findings;
 use super::plan::{Desk, same_row, settled, touch};
 use super::subject::{Asked, Resolved, Subject, held};
@@ -10,7 +11,7 @@ use crate::care::Touched;
 use crate::crm::{Assertion, Group, Identifier, MoveChange, Numbered, Trust};
 use crate::failure::Code;
 use crate::message::Outcome;
-use crate::store::{Assignment, Effects, Record, TenantKeys, Tx};
+use crate::store::{Assignment, Effects, Record, TenantKeys};
 
 /// A move as the source's trust reads it.
 pub(super) struct Transfer {
@@ -87,18 +88,18 @@ impl Transfer {
     }
 }
 
-/// Finds who gives what. The inner error is the message's outcome.
-pub(super) async fn find(
-    tx: &mut Tx,
+/// Finds who gives what.
+pub(super) fn find(
+    board: &Board,
     mut resolved: Resolved,
     transfers: Vec<Transfer>,
     asked: Asked,
-) -> Result<Result<Resolved, Outcome>, crate::store::Error> {
+) -> Result<Resolved, Outcome> {
     for transfer in transfers {
         let taker = resolved.record.person;
-        let named = tx.find_people(&transfer.from).await?;
+        let named = board.people(&transfer.from);
         let owners = match transfer.what {
-            Numbered::Identifier => tx.find_people(&transfer.moved).await?,
+            Numbered::Identifier => board.people(&transfer.moved),
             Numbered::Account | Numbered::Visit => named.clone(),
         };
         let givers: Vec<Uuid> = owners.into_iter().filter(|id| *id != taker).collect();
@@ -106,12 +107,12 @@ pub(super) async fn find(
         match givers.as_slice() {
             _ if doubtful || givers.len() > 1 => {
                 let place = "MRG: names somebody else than who has it";
-                return Ok(Err(held(Code::MoveUnresolved, place)));
+                return Err(held(Code::MoveUnresolved, place));
             }
-            [giver] if !is_over(tx, &transfer, asked).await? => {
-                if let Some(record) = tx.load(*giver, asked.now).await? {
+            [giver] if !is_over(board, &transfer, asked) => {
+                if let Some(record) = board.record(*giver) {
                     resolved.moved.push(Moved {
-                        record,
+                        record: record.clone(),
                         what: transfer.what,
                         numbers: transfer.moved,
                     });
@@ -124,24 +125,14 @@ pub(super) async fn find(
             _ => {}
         }
     }
-    Ok(Ok(resolved))
+    Ok(resolved)
 }
 
 /// Whether a newer move has decided already.
-async fn is_over(
-    tx: &mut Tx,
-    transfer: &Transfer,
-    asked: Asked,
-) -> Result<bool, crate::store::Error> {
-    if transfer.what != Numbered::Identifier {
-        return Ok(false);
-    }
-    for identifier in &transfer.moved {
-        if tx.was_assigned_after(identifier, asked.event_time).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn is_over(board: &Board, transfer: &Transfer, asked: Asked) -> bool {
+    let mut moved = transfer.moved.iter();
+    transfer.what == Numbered::Identifier
+        && moved.any(|identifier| board.was_assigned_after(identifier, asked.event_time))
 }
 
 impl Desk<'_> {
@@ -192,7 +183,7 @@ impl Desk<'_> {
         home: Uuid,
         record: &mut Record,
         (effects, touched): (&mut Effects, &mut Touched),
-    ) -> Effects {
+    ) -> (Effects, Record) {
         let mut giver = settled(moved.record);
         let mut given = Effects {
             members: giver.members.clone(),
@@ -237,7 +228,8 @@ impl Desk<'_> {
         given
             .audit
             .push(self.entry("person.move", ("person", Some(giver.person))));
-        given
+        giver.follow(&given);
+        (given, giver)
     }
 }
 

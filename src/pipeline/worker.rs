@@ -86,8 +86,8 @@ impl Worker {
         if claimed.is_empty() {
             return Ok(Step::Idle);
         }
-        let ids: Vec<uuid::Uuid> = claimed.iter().map(|message| message.id).collect();
-        let token = claimed.first().map(|message: &Claimed| message.token);
+        let ids: Vec<uuid::Uuid> = claimed.iter().map(|message| message.claim.id).collect();
+        let token = claimed.first().map(|message: &Claimed| message.claim.token);
         match self.pipeline.process(feed, claimed).await {
             Ok(()) => Ok(Step::Worked),
             Err(error) => {

@@ -1,18 +1,21 @@
 //! Writes effects: every row of one message, or none of them.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{row, run};
+use super::dialect::{among, many, row, run};
 use super::effects::{DecisionRow, Effects, FindingRow, NewEnvelope, TaskRow, Withdrawal};
 use super::record::{Member, mode_name};
 use super::{AuditEntry, Error, Tx};
 use crate::crm::Assertion;
 
 impl Tx {
-    /// Writes everything, of many messages at once where they speak of different people: table by
-    /// table, so that a batch takes few statements. People are locked in sorted order and must
-    /// still be in the version they were read in.
+    /// Writes everything, of many messages at once, table by table, so that a batch takes few
+    /// statements. Effects on one person follow one another as their messages do: each was planned
+    /// on what those before it left, so the newest row of each key is the one that is written.
+    /// People are locked in sorted order and must still be in the version they were read in.
     ///
     /// # Errors
     /// [`Error::Conflict`] when somebody changed a person in between: read and decide again.
@@ -32,44 +35,61 @@ impl Tx {
         self.put_assertions(all).await?;
         self.put_contacts(all).await?;
         self.compare_later(all, now).await?;
-        for effects in all {
-            self.apply_care(effects, now).await?;
-        }
+        self.put_findings(all).await?;
+        self.put_tasks(all).await?;
+        let decisions: Vec<&DecisionRow> =
+            all.iter().flat_map(|effects| &effects.decisions).collect();
+        self.put_decisions(&decisions).await?;
+        self.put_outbox(all, now).await?;
+        self.put_next_checks(all).await?;
         let audit: Vec<&AuditEntry> = all.iter().flat_map(|effects| &effects.audit).collect();
         self.audit_all(&audit).await
     }
 
-    async fn apply_care(&mut self, effects: &Effects, now: Timestamp) -> Result<(), Error> {
-        for finding in &effects.findings {
-            self.put_finding(effects.member(finding.person)?, finding)
-                .await?;
-        }
-        for task in &effects.tasks {
-            self.put_task(effects.member(task.person)?, task).await?;
-        }
-        for decision in &effects.decisions {
-            self.put_decision(decision).await?;
-        }
-        for envelope in &effects.envelopes {
-            self.put_envelope(envelope, now).await?;
-        }
-        for revision in &effects.revisions {
-            self.revise(revision, now).await?;
-        }
-        for withdrawal in &effects.withdrawals {
-            self.withdraw(withdrawal, now).await?;
-        }
-        for (person, next) in &effects.next_checks {
-            if next.is_none() && effects.is_new(*person) {
-                continue;
+    /// The envelopes of many messages together; what revises or withdraws comes after them.
+    async fn put_outbox(&mut self, all: &[&Effects], now: Timestamp) -> Result<(), Error> {
+        let mut together: Vec<&NewEnvelope> = Vec::new();
+        for effects in all {
+            for envelope in &effects.envelopes {
+                if together.iter().any(|known| known.task == envelope.task) {
+                    self.put_envelopes(&std::mem::take(&mut together), now)
+                        .await?;
+                }
+                together.push(envelope);
             }
-            run!(
-                self,
-                "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2",
-                *person,
-                next.map(Timestamp::as_microsecond)
-            )?;
+            if !effects.revisions.is_empty() || !effects.withdrawals.is_empty() {
+                self.put_envelopes(&std::mem::take(&mut together), now)
+                    .await?;
+            }
+            for revision in &effects.revisions {
+                self.revise(revision, now).await?;
+            }
+            for withdrawal in &effects.withdrawals {
+                self.withdraw(withdrawal, now).await?;
+            }
         }
+        self.put_envelopes(&together, now).await
+    }
+
+    async fn put_next_checks(&mut self, all: &[&Effects]) -> Result<(), Error> {
+        let mut newest: BTreeMap<Uuid, Option<i64>> = BTreeMap::new();
+        for effects in all {
+            for (person, next) in &effects.next_checks {
+                newest.insert(*person, next.map(Timestamp::as_microsecond));
+            }
+        }
+        // A new person is not looked at unless something says so.
+        newest.retain(|person, next| {
+            next.is_some() || !all.iter().any(|effects| effects.is_new(*person))
+        });
+        let checks: Vec<(Uuid, Option<i64>)> = newest.into_iter().collect();
+        many!(
+            self,
+            "UPDATE person SET next_check_at = given.column2 FROM (VALUES ($2, $3)) AS given WHERE tenant = $1 AND id = given.column1",
+            &checks,
+            |check| check.0,
+            check.1
+        );
         Ok(())
     }
 
@@ -88,114 +108,150 @@ impl Tx {
         Ok(())
     }
 
-    async fn put_finding(&mut self, member: &Member, finding: &FindingRow) -> Result<(), Error> {
-        let cell = member.seal(
-            &self.place("finding", finding.id.as_bytes()),
-            &finding.detail,
-        )?;
-        run!(
+    async fn put_findings(&mut self, all: &[&Effects]) -> Result<(), Error> {
+        let mut sealed: Vec<(&FindingRow, Vec<u8>)> = Vec::new();
+        let mut seen: HashSet<Uuid> = HashSet::new();
+        for effects in all.iter().rev() {
+            for finding in effects.findings.iter().rev() {
+                if seen.insert(finding.id) {
+                    let place = self.place("finding", finding.id.as_bytes());
+                    let member = effects.member(finding.person)?;
+                    sealed.push((finding, member.seal(&place, &finding.detail)?));
+                }
+            }
+        }
+        many!(
             self,
             "INSERT INTO finding (tenant, id, person, key, rule_index, state, opened_at, changed_at, message, cell) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
              ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at, message = excluded.message, cell = excluded.cell",
-            finding.id,
-            finding.person,
-            finding.key.as_slice(),
-            finding.rule_index.as_slice(),
-            finding.state.name(),
-            finding.opened_at.as_microsecond(),
-            finding.changed_at.as_microsecond(),
-            finding.message,
-            cell.as_slice()
-        )?;
+            &sealed,
+            |one| one.0.id,
+            one.0.person,
+            one.0.key.as_slice(),
+            one.0.rule_index.as_slice(),
+            one.0.state.name(),
+            one.0.opened_at.as_microsecond(),
+            one.0.changed_at.as_microsecond(),
+            one.0.message,
+            one.1.as_slice()
+        );
         Ok(())
     }
 
-    pub(super) async fn put_task(&mut self, member: &Member, task: &TaskRow) -> Result<(), Error> {
-        let cell = member.seal(&self.place("task", task.id.as_bytes()), &task.detail)?;
-        run!(
+    async fn put_tasks(&mut self, all: &[&Effects]) -> Result<(), Error> {
+        let mut newest: Vec<(&Member, &TaskRow)> = Vec::new();
+        let mut seen: HashSet<Uuid> = HashSet::new();
+        for effects in all.iter().rev() {
+            for task in effects.tasks.iter().rev() {
+                if seen.insert(task.id) {
+                    newest.push((effects.member(task.person)?, task));
+                }
+            }
+        }
+        self.write_tasks(&newest).await
+    }
+
+    /// Writes tasks, each under the key of its person.
+    pub(super) async fn write_tasks(&mut self, tasks: &[(&Member, &TaskRow)]) -> Result<(), Error> {
+        let mut sealed: Vec<(&TaskRow, Vec<u8>)> = Vec::with_capacity(tasks.len());
+        for (member, task) in tasks {
+            let place = self.place("task", task.id.as_bytes());
+            sealed.push((task, member.seal(&place, &task.detail)?));
+        }
+        many!(
             self,
             "INSERT INTO task (tenant, id, person, finding, key, version, state, mode, routing_key, created_at, changed_at, due_at, ask_at, released_at, message, decision, cell) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
              ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, mode = excluded.mode, routing_key = excluded.routing_key, \
              changed_at = excluded.changed_at, due_at = excluded.due_at, ask_at = excluded.ask_at, released_at = excluded.released_at, decision = excluded.decision, cell = excluded.cell",
-            task.id,
-            task.person,
-            task.finding,
-            task.key.as_slice(),
-            task.version,
-            task.state.name(),
-            mode_name(task.mode),
-            task.routing_key.as_str(),
-            task.created_at.as_microsecond(),
-            task.changed_at.as_microsecond(),
-            task.due_at.as_microsecond(),
-            task.ask_at.map(Timestamp::as_microsecond),
-            task.released_at.map(Timestamp::as_microsecond),
-            task.message,
-            task.decision,
-            cell.as_slice()
-        )?;
+            &sealed,
+            |one| one.0.id,
+            one.0.person,
+            one.0.finding,
+            one.0.key.as_slice(),
+            one.0.version,
+            one.0.state.name(),
+            mode_name(one.0.mode),
+            one.0.routing_key.as_str(),
+            one.0.created_at.as_microsecond(),
+            one.0.changed_at.as_microsecond(),
+            one.0.due_at.as_microsecond(),
+            one.0.ask_at.map(Timestamp::as_microsecond),
+            one.0.released_at.map(Timestamp::as_microsecond),
+            one.0.message,
+            one.0.decision,
+            one.1.as_slice()
+        );
         Ok(())
     }
 
-    pub(super) async fn put_decision(&mut self, row: &DecisionRow) -> Result<(), Error> {
-        let decision = &row.decision;
-        let consents: Vec<String> = decision.consents.iter().map(Uuid::to_string).collect();
-        run!(
+    pub(super) async fn put_decisions(&mut self, rows: &[&DecisionRow]) -> Result<(), Error> {
+        many!(
             self,
             "INSERT INTO consent_decision (tenant, id, person, task, stage, at, result, reason_codes, sentence, next_allowed_at, valid_until, consents, policy_version) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            row.id,
+            rows,
+            |row| row.id,
             row.person,
             row.task,
             row.stage,
             row.at.as_microsecond(),
-            decision.result.name(),
-            decision.reason_codes().join(" "),
-            decision.sentence.as_str(),
-            decision.next_allowed_at.map(Timestamp::as_microsecond),
-            decision.valid_until.map(Timestamp::as_microsecond),
-            consents.join(" "),
-            decision.policy_version.as_str()
-        )?;
+            row.decision.result.name(),
+            row.decision.reason_codes().join(" "),
+            row.decision.sentence.as_str(),
+            row.decision.next_allowed_at.map(Timestamp::as_microsecond),
+            row.decision.valid_until.map(Timestamp::as_microsecond),
+            row.consents(),
+            row.decision.policy_version.as_str()
+        );
         Ok(())
     }
 
-    /// Queues an envelope under the version after the newest that the task ever had, so that
-    /// consumers never take it for an old one.
-    pub(super) async fn put_envelope(
+    /// Queues envelopes of different tasks, each under the version after the newest that its task
+    /// ever had, so that consumers never take it for an old one.
+    async fn put_envelopes(
         &mut self,
-        envelope: &NewEnvelope,
+        envelopes: &[&NewEnvelope],
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (contact_point, channel) = match envelope.contact {
-            Some((contact_point, channel)) => (contact_point, Some(channel.name())),
-            None => (None, None),
-        };
-        let newest = row!(
+        if envelopes.is_empty() {
+            return Ok(());
+        }
+        let tasks: Vec<Uuid> = envelopes.iter().map(|one| one.task).collect();
+        let newest = among!(
             self,
-            (i64,),
-            "SELECT coalesce(max(version), 0) FROM outbox WHERE tenant = $1 AND task = $2",
-            envelope.task
+            (Uuid, i64),
+            "SELECT task, max(version) FROM outbox WHERE tenant = $1 AND task = ANY($2) GROUP BY task",
+            &tasks
         )?;
-        let version = newest.map_or(1, |(newest,)| newest + 1);
-        run!(
+        let newest: HashMap<Uuid, i64> = newest.into_iter().collect();
+        let numbered: Vec<(&NewEnvelope, i64)> = envelopes
+            .iter()
+            .map(|one| (*one, newest.get(&one.task).copied().unwrap_or(0) + 1))
+            .collect();
+        many!(
             self,
             "INSERT INTO outbox (tenant, id, task, person, version, kind, state, routing_key, created_at, due_at, expires_at, contact_point, channel, message) \
              VALUES ($1, $2, $3, $4, $5, 'requested', 'waiting', $6, $7, $8, $9, $10, $11, $12)",
-            envelope.id,
-            envelope.task,
-            envelope.person,
-            version,
-            envelope.routing_key.as_str(),
+            &numbered,
+            |one| one.0.id,
+            one.0.task,
+            one.0.person,
+            one.1,
+            one.0.routing_key.as_str(),
             now.as_microsecond(),
-            envelope.due_at.as_microsecond(),
-            envelope.expires_at.as_microsecond(),
-            contact_point,
-            channel,
-            envelope.message
-        )?;
-        self.set_version(envelope.task, version).await
+            one.0.due_at.as_microsecond(),
+            one.0.expires_at.as_microsecond(),
+            one.0.contact.and_then(|(contact_point, _)| contact_point),
+            one.0.contact.map(|(_, channel)| channel.name()),
+            one.0.message
+        );
+        let later: Vec<(Uuid, i64)> = numbered
+            .iter()
+            .filter(|(_, version)| *version > 1)
+            .map(|(one, version)| (one.task, *version))
+            .collect();
+        self.set_versions(&later).await
     }
 
     /// Ends a task. An envelope that never left is withdrawn in place; when one left or may have,
@@ -240,17 +296,18 @@ impl Tx {
             expires_at.max(now.as_microsecond() + CANCELLATION_LIFE),
             withdrawal.message
         )?;
-        self.set_version(withdrawal.task, version + 1).await
+        self.set_versions(&[(withdrawal.task, version + 1)]).await
     }
 
-    /// The version of a task is that of its newest envelope, and only grows.
-    pub(super) async fn set_version(&mut self, task: Uuid, version: i64) -> Result<(), Error> {
-        run!(
+    /// The version of a task is that of its newest envelope, and only grows; a new task has 1.
+    pub(super) async fn set_versions(&mut self, tasks: &[(Uuid, i64)]) -> Result<(), Error> {
+        many!(
             self,
-            "UPDATE task SET version = $3 WHERE tenant = $1 AND id = $2 AND version < $3",
-            task,
-            version
-        )?;
+            "UPDATE task SET version = given.column2 FROM (VALUES ($2, $3)) AS given WHERE tenant = $1 AND id = given.column1 AND version < given.column2",
+            tasks,
+            |one| one.0,
+            one.1
+        );
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{row, rows, run};
+use super::dialect::{row, run};
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
 use crate::message::State;
@@ -73,27 +73,6 @@ impl Store {
 }
 
 impl Tx {
-    /// The people of whom a message's assertions still stand.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn people_told_by(&mut self, message: Uuid) -> Result<Vec<Uuid>, Error> {
-        let found = rows!(
-            self,
-            (Uuid,),
-            "SELECT DISTINCT person FROM assertion WHERE tenant = $1 AND message = $2",
-            message
-        )?;
-        let mut people = Vec::new();
-        for (person,) in found {
-            let survivor = self.survivor(person).await?;
-            if !people.contains(&survivor) {
-                people.push(survivor);
-            }
-        }
-        Ok(people)
-    }
-
     pub(super) async fn open_body(
         &mut self,
         id: Uuid,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::dialect::{row, rows, run};
+use super::dialect::{among, row, rows, run};
 use super::record::{Lift, Member};
 use super::tx::Inner;
 use super::{Error, Store, TenantId, Tx};
@@ -129,14 +129,12 @@ impl Tx {
         }
         people.sort_unstable();
         people.dedup();
-        for person in people {
-            row!(
-                self,
-                (i64,),
-                "SELECT version FROM person WHERE tenant = $1 AND id = $2 FOR UPDATE",
-                person
-            )?;
-        }
+        among!(
+            self,
+            (i64,),
+            "SELECT version FROM person WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR UPDATE",
+            &people
+        )?;
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! What named people decided about identities: whom a message means, who is kept apart, and why.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{row, run};
+use super::dialect::{among, run};
 use super::record::Member;
 use super::{Error, Tx};
 use crate::phi::Phi;
@@ -24,19 +26,59 @@ pub struct IdentityDecision {
     pub reason: Phi<String>,
 }
 
-impl Tx {
+/// What is known of messages that are done again.
+#[derive(Default)]
+pub struct Past {
+    /// The people of whom a message's assertions still stand.
+    pub told: HashMap<Uuid, Vec<Uuid>>,
     /// Whom a named person said that a message means.
+    pub meant: HashMap<Uuid, Uuid>,
+    /// Merges, as message and retired person, that a named person undid: a replay merges no more.
+    pub undone: HashSet<(Uuid, Uuid)>,
+}
+
+impl Past {
+    /// Everybody in it.
+    pub fn people(&self) -> impl Iterator<Item = Uuid> + '_ {
+        let told = self.told.values().flatten();
+        told.chain(self.meant.values()).copied()
+    }
+}
+
+impl Tx {
+    /// What is known of messages that were processed before.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn meant_by(&mut self, message: Uuid) -> Result<Option<Uuid>, Error> {
-        let found = row!(
+    pub async fn past_of(&mut self, messages: &[Uuid]) -> Result<Past, Error> {
+        let mut past = Past::default();
+        if messages.is_empty() {
+            return Ok(past);
+        }
+        let told = among!(
             self,
-            (Uuid,),
-            "SELECT person FROM message_person WHERE tenant = $1 AND message = $2",
-            message
+            (Uuid, Uuid),
+            "SELECT DISTINCT message, person FROM assertion WHERE tenant = $1 AND message = ANY($2)",
+            messages
         )?;
-        Ok(found.map(|(person,)| person))
+        for (message, person) in told {
+            past.told.entry(message).or_default().push(person);
+        }
+        let meant = among!(
+            self,
+            (Uuid, Uuid),
+            "SELECT message, person FROM message_person WHERE tenant = $1 AND message = ANY($2)",
+            messages
+        )?;
+        past.meant = meant.into_iter().collect();
+        let undone = among!(
+            self,
+            (Uuid, Uuid),
+            "SELECT message, retired FROM person_link WHERE tenant = $1 AND message = ANY($2) AND until_at IS NOT NULL",
+            messages
+        )?;
+        past.undone = undone.into_iter().collect();
+        Ok(past)
     }
 
     /// Keeps whom a message means.

@@ -179,6 +179,14 @@ pub struct Assignment {
     pub made_by: String,
 }
 
+impl DecisionRow {
+    /// The consents that it rests on, as stored.
+    pub(super) fn consents(&self) -> String {
+        let consents = self.decision.consents.iter().map(Uuid::to_string);
+        consents.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Everything that is written together.
 #[derive(Default)]
 pub struct Effects {

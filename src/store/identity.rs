@@ -1,9 +1,11 @@
 //! Whose an identifier is, and links between people: made, ended, never moved.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{many, row, rows, run};
+use super::dialect::{among, many, row, rows, run};
 use super::effects::{Assignment, Effects, NewLink};
 use super::record::{Member, at};
 use super::{Error, Tx};
@@ -55,19 +57,49 @@ impl Tx {
     /// # Errors
     /// When the store is away.
     pub async fn find_owners(&mut self, identifiers: &[Identifier]) -> Result<Vec<Owner>, Error> {
+        let indexes: Vec<Vec<u8>> = identifiers
+            .iter()
+            .map(|identifier| self.identifier_index(identifier))
+            .collect();
+        let known = self.owners_of(&indexes).await?;
         let mut found: Vec<Owner> = Vec::new();
-        for identifier in identifiers {
-            let index = self.identifier_index(identifier);
-            let Some(owner) = self.owner_of(&index).await? else {
-                continue;
-            };
-            if found.iter().any(|known| known.owner == owner) {
-                continue;
+        for owner in indexes.iter().filter_map(|index| known.get(index)) {
+            if !found.iter().any(|known| known.owner == owner.owner) {
+                found.push(*owner);
             }
-            let person = self.survivor(owner).await?;
-            found.push(Owner { owner, person });
         }
         Ok(found)
+    }
+
+    /// Whose blind indexes of identifiers are, with who that is after merges.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn owners_of(
+        &mut self,
+        indexes: &[Vec<u8>],
+    ) -> Result<HashMap<Vec<u8>, Owner>, Error> {
+        if indexes.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = among!(
+            self,
+            (Vec<u8>, Uuid),
+            "SELECT own.value_index, coalesce(assigned.person, own.person) FROM person_identifier AS own \
+             LEFT JOIN identifier_assignment AS assigned ON assigned.tenant = $1 AND assigned.value_index = own.value_index AND assigned.until_at IS NULL \
+             WHERE own.tenant = $1 AND own.value_index = ANY($2)",
+            indexes
+        )?;
+        let people: Vec<Uuid> = found.iter().map(|(_, owner)| *owner).collect();
+        let survivors = self.survivors(&people).await?;
+        let owner = |owner: Uuid| Owner {
+            owner,
+            person: survivors.get(&owner).copied().unwrap_or(owner),
+        };
+        Ok(found
+            .into_iter()
+            .map(|(index, person)| (index, owner(person)))
+            .collect())
     }
 
     /// Whose an identifier is: who it was assigned to last, else who it came to first.
@@ -104,8 +136,9 @@ impl Tx {
                 identifiers.push(member.open(&place, &cell, "person_identifier")?);
                 continue;
             }
-            let others = self.members(owner).await?;
-            let first = others.iter().find(|other| other.person == owner);
+            let others = self.members(&[owner]).await?;
+            let mut others = others.iter().flat_map(|record| &record.members);
+            let first = others.find(|other| other.person == owner);
             if let Some(first) = first {
                 let place = self.place("person_identifier", &index);
                 identifiers.push(first.open(&place, &cell, "person_identifier")?);
@@ -157,24 +190,27 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether a newer event than `event_time` gave the identifier to somebody.
+    /// When the newest event was that gave identifiers to somebody, by blind index.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn was_assigned_after(
+    pub async fn last_assigned(
         &mut self,
-        identifier: &Identifier,
-        event_time: Timestamp,
-    ) -> Result<bool, Error> {
-        let index = self.identifier_index(identifier);
-        let newer = row!(
+        indexes: &[Vec<u8>],
+    ) -> Result<HashMap<Vec<u8>, Timestamp>, Error> {
+        if indexes.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = among!(
             self,
-            (i64,),
-            "SELECT count(*) FROM identifier_assignment WHERE tenant = $1 AND value_index = $2 AND event_time > $3",
-            index.as_slice(),
-            event_time.as_microsecond()
+            (Vec<u8>, i64),
+            "SELECT value_index, max(event_time) FROM identifier_assignment WHERE tenant = $1 AND value_index = ANY($2) GROUP BY value_index",
+            indexes
         )?;
-        Ok(newer.is_some_and(|(count,)| count > 0))
+        Ok(found
+            .into_iter()
+            .map(|(index, last)| (index, at(last)))
+            .collect())
     }
 
     pub(super) async fn link(&mut self, link: &NewLink, now: Timestamp) -> Result<(), Error> {
@@ -189,21 +225,6 @@ impl Tx {
             link.made_by.as_deref()
         )?;
         Ok(())
-    }
-
-    /// Whether a named person undid what `message` said of `retired`: its replay merges no more.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn is_undone(&mut self, message: Uuid, retired: Uuid) -> Result<bool, Error> {
-        let found = row!(
-            self,
-            (i64,),
-            "SELECT count(*) FROM person_link WHERE tenant = $1 AND message = $2 AND retired = $3 AND until_at IS NOT NULL",
-            message,
-            retired
-        )?;
-        Ok(found.is_some_and(|(count,)| count > 0))
     }
 
     /// The merge in force by which a person went.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::bodies::body_place;
-use super::dialect::{row, rows, run, sql};
+use super::dialect::{many, row, rows, run, sql};
 use super::record::at;
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
@@ -70,10 +70,19 @@ struct StoredMessage {
     body: Option<Vec<u8>>,
 }
 
-/// A message that a worker works on; its token ends with the claim.
-pub struct Claimed {
-    /// Its id.
+/// A claim of one message: it ends with its token.
+#[derive(Clone, Copy)]
+pub struct Claim {
+    /// The message.
     pub id: Uuid,
+    /// The token.
+    pub token: Uuid,
+}
+
+/// A message that a worker works on.
+pub struct Claimed {
+    /// Which, and until whose token ends.
+    pub claim: Claim,
     /// Its source.
     pub source: String,
     /// `ADT^A08`.
@@ -88,8 +97,6 @@ pub struct Claimed {
     pub attempts: i64,
     /// Whether it had an outcome before and was replayed.
     pub is_again: bool,
-    /// The claim's token.
-    pub token: Uuid,
     /// The bytes, or why they cannot be read.
     pub body: Result<Phi<Vec<u8>>, Code>,
 }
@@ -191,7 +198,10 @@ impl Store {
         for stored in found {
             let body = tx.open_body(stored.id, stored.body).await?;
             claimed.push(Claimed {
-                id: stored.id,
+                claim: Claim {
+                    id: stored.id,
+                    token,
+                },
                 source: source.to_owned(),
                 message_type: stored.message_type,
                 processing_id: stored.processing_id,
@@ -199,7 +209,6 @@ impl Store {
                 received_at: at(stored.received_at),
                 attempts: stored.attempts,
                 is_again: stored.bundle.is_some(),
-                token,
                 body,
             });
         }
@@ -301,40 +310,43 @@ impl Tx {
         })
     }
 
-    /// Writes how a claimed message ended. It does nothing, and says so, when the claim is over.
+    /// Writes how claimed messages ended. When a claim is over it says so, and nothing may be
+    /// committed.
     ///
     /// # Errors
-    /// [`Error::ClaimLost`] when the claim belongs to somebody else now.
-    pub async fn finish_message(
+    /// [`Error::ClaimLost`] when a claim belongs to somebody else now.
+    pub async fn finish_messages(
         &mut self,
-        claimed: (Uuid, Uuid),
-        outcome: &Outcome,
+        ended: &[(Claim, &Outcome)],
         bundle: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (id, token) = claimed;
-        let (code, place) = match outcome {
-            Outcome::Processed => (None, None),
-            Outcome::Ignored { code, place } | Outcome::Held { code, place } => {
-                (Some(code.name()), Some(place.as_str()))
-            }
-        };
-        let Some(state) = State::Waiting.after(outcome.event()) else {
-            return Err(Error::ClaimLost);
-        };
-        let touched = run!(
+        let mut rows = Vec::with_capacity(ended.len());
+        for (claim, outcome) in ended {
+            let (code, place) = match outcome {
+                Outcome::Processed => (None, None),
+                Outcome::Ignored { code, place } | Outcome::Held { code, place } => {
+                    (Some(code.name()), Some(place.as_str()))
+                }
+            };
+            let state = State::Waiting.after(outcome.event());
+            let state = state.ok_or(Error::ClaimLost)?.name();
+            rows.push((claim, state, code, place));
+        }
+        let touched = many!(
             self,
-            "UPDATE message SET state = $4, code = $5, place = $6, finished_at = $7, bundle = $8, claim_token = NULL, claim_until = NULL \
-             WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'waiting'",
-            id,
-            token,
-            state.name(),
-            code,
-            place,
+            "UPDATE message SET state = given.column3, code = given.column4, place = given.column5, finished_at = given.column6, bundle = given.column7, claim_token = NULL, claim_until = NULL \
+             FROM (VALUES ($2, $3, $4, $5, $6, $7, $8)) AS given WHERE tenant = $1 AND id = given.column1 AND claim_token = given.column2 AND state = 'waiting'",
+            &rows,
+            |row| row.0.id,
+            row.0.token,
+            row.1,
+            row.2,
+            row.3,
             now.as_microsecond(),
             bundle
-        )?;
-        if touched == 1 {
+        );
+        if usize::try_from(touched).ok() == Some(rows.len()) {
             Ok(())
         } else {
             Err(Error::ClaimLost)

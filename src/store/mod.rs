@@ -27,6 +27,7 @@ mod people;
 mod place;
 mod record;
 mod revise;
+mod statement;
 mod topics;
 mod standing;
 mod stop;
@@ -38,13 +39,13 @@ pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, Reason
 pub use answers::TaskEventEffect;
 pub use audit::AuditEntry;
 pub use consent::NewOptOut;
-pub use decisions::IdentityDecision;
+pub use decisions::{IdentityDecision, Past};
 pub use effects::{
     Assignment, DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, NewLink, Revision,
     TaskRow, Withdrawal,
 };
 pub use identity::{LinkRow, Owner};
-pub use inbox::{Arrival, Claimed, Receipt};
+pub use inbox::{Arrival, Claim, Claimed, Receipt};
 pub use keys::{KeyStatus, TenantKeys};
 pub use lanes::Lease;
 pub use levels::OutboxCounts;

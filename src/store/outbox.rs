@@ -107,9 +107,11 @@ impl Tx {
             now.as_microsecond(),
             i64::from(limit)
         )?;
+        let people: Vec<Uuid> = found.iter().map(|row| row.person).collect();
+        let survivors = self.survivors(&people).await?;
         for row in &mut found {
             // A merged person is decided about, and locked, as the survivor.
-            row.person = self.survivor(row.person).await?;
+            row.person = survivors.get(&row.person).copied().unwrap_or(row.person);
         }
         found.sort_by_key(|row| (row.person, row.id));
         Ok(found.into_iter().map(StoredEnvelope::open).collect())
@@ -220,7 +222,7 @@ impl Tx {
             .iter()
             .find(|member| member.person == task.person)
             .ok_or(Error::Conflict)?;
-        self.put_task(member, task).await
+        self.write_tasks(&[(member, task)]).await
     }
 
     /// Records a decision at publishing, or renews the last one where nothing but the time differs:
@@ -247,7 +249,7 @@ impl Tx {
         if let Some((id,)) = renewed {
             return Ok(id);
         }
-        self.put_decision(decision).await?;
+        self.put_decisions(&[decision]).await?;
         Ok(decision.id)
     }
 

@@ -1,9 +1,11 @@
 //! Writes what is said of people, many rows at a time: rows, keys, identifiers, assertions, contacts.
 
+use std::collections::{BTreeMap, HashSet};
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{many, run};
+use super::dialect::many;
 use super::effects::Effects;
 use super::record::{AssertionCell, ContactRow, Member, assertion_row};
 use super::{Error, Tx};
@@ -33,20 +35,25 @@ impl Tx {
         all: &[&Effects],
         now: Timestamp,
     ) -> Result<(), Error> {
-        let mut members: Vec<&Member> = all.iter().flat_map(|effects| &effects.members).collect();
-        members.sort_by_key(|member| member.person);
-        let (new, known): (Vec<&Member>, Vec<&Member>) =
-            members.into_iter().partition(|member| member.version == 0);
-        for member in known {
-            let touched = run!(
-                self,
-                "UPDATE person SET version = version + 1 WHERE tenant = $1 AND id = $2 AND version = $3",
-                member.person,
-                member.version
-            )?;
-            if touched != 1 {
+        let mut members: BTreeMap<Uuid, &Member> = BTreeMap::new();
+        for member in all.iter().flat_map(|effects| &effects.members) {
+            let known = members.entry(member.person).or_insert(member);
+            if known.version != member.version {
                 return Err(Error::Conflict);
             }
+        }
+        let (new, known): (Vec<&Member>, Vec<&Member>) = members
+            .into_values()
+            .partition(|member| member.version == 0);
+        let touched = many!(
+            self,
+            "UPDATE person SET version = version + 1 FROM (VALUES ($2, $3)) AS given WHERE tenant = $1 AND id = given.column1 AND version = given.column2",
+            &known,
+            |member| member.person,
+            member.version
+        );
+        if usize::try_from(touched).ok() != Some(known.len()) {
+            return Err(Error::Conflict);
         }
         many!(
             self,
@@ -85,9 +92,13 @@ impl Tx {
         now: Timestamp,
     ) -> Result<(), Error> {
         let mut learned = Vec::new();
+        let mut seen: HashSet<(Vec<u8>, Uuid)> = HashSet::new();
         for effects in all {
             for (person, identifier, source) in &effects.identifiers {
                 let index = self.identifier_index(identifier);
+                if !seen.insert((index.clone(), *person)) {
+                    continue;
+                }
                 let place = self.place("person_identifier", &index);
                 let cell = effects.member(*person)?.seal(&place, identifier)?;
                 let person = *person;
@@ -133,11 +144,15 @@ impl Tx {
 
     pub(super) async fn put_assertions(&mut self, all: &[&Effects]) -> Result<(), Error> {
         let mut sealed = Vec::new();
-        for effects in all {
-            for assertion in &effects.assertions {
+        let mut seen: HashSet<Vec<u8>> = HashSet::new();
+        for effects in all.iter().rev() {
+            for assertion in effects.assertions.iter().rev() {
                 let group = assertion.group.name();
                 let index = self.keys.index.index("assertion", &[group, &assertion.key]);
                 let row = assertion_row(assertion.person, group, &assertion.source, &index);
+                if !seen.insert(row.clone()) {
+                    continue;
+                }
                 let cell = AssertionCell {
                     key: assertion.key.clone(),
                     marks: assertion.marks.clone(),
@@ -173,8 +188,12 @@ impl Tx {
 
     pub(super) async fn put_contacts(&mut self, all: &[&Effects]) -> Result<(), Error> {
         let mut sealed: Vec<(&ContactRow, Vec<u8>)> = Vec::new();
-        for effects in all {
-            for contact in &effects.contacts {
+        let mut seen: HashSet<Uuid> = HashSet::new();
+        for effects in all.iter().rev() {
+            for contact in effects.contacts.iter().rev() {
+                if !seen.insert(contact.id) {
+                    continue;
+                }
                 let place = self.place("contact_point", contact.id.as_bytes());
                 let cell = effects
                     .member(contact.person)?

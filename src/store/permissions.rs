@@ -1,64 +1,64 @@
 //! Loads what decides about contact: consent entries, opt-outs, holds, and what was sent.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::dialect::{row, rows};
-use super::record::{Lift, Record, at};
+use super::dialect::among;
+use super::load::Gathered;
+use super::record::{Lift, at};
 use super::{Error, Tx};
 use crate::consent::{Channel, ContentClass, Entry, Hold, OptOut, Purpose, Sent};
 
 impl Tx {
-    /// Adds a member's permissions to the record.
+    /// Adds the permissions of everybody in the records.
     pub(super) async fn permissions(
         &mut self,
-        person: Uuid,
+        all: &mut Gathered,
         now: Timestamp,
-        record: &mut Record,
     ) -> Result<(), Error> {
-        self.entries(person, now, record).await?;
-        self.opt_outs(person, record).await?;
-        let holds = rows!(
+        self.entries(all, now).await?;
+        self.opt_outs(all).await?;
+        let holds = among!(
             self,
-            (String,),
-            "SELECT reason FROM outreach_hold WHERE tenant = $1 AND person = $2 AND (until_at IS NULL OR until_at > $3)",
-            person,
+            (Uuid, String),
+            "SELECT person, reason FROM outreach_hold WHERE tenant = $1 AND person = ANY($2) AND (until_at IS NULL OR until_at > $3)",
+            &all.people,
             now.as_microsecond()
         )?;
-        for (reason,) in holds {
+        for (person, reason) in holds {
             let hold = Hold::from_name(&reason);
-            record.holds.push(hold.ok_or(Error::Form {
+            all.record(person)?.holds.push(hold.ok_or(Error::Form {
                 table: "outreach_hold",
             })?);
         }
-        self.lifts(person, record).await?;
-        self.sent(person, now, record).await?;
-        let pilot = row!(
+        self.lifts(all).await?;
+        self.sent(all, now).await?;
+        let pilots = among!(
             self,
-            (i64,),
-            "SELECT since_at FROM pilot_person WHERE tenant = $1 AND person = $2",
-            person
+            (Uuid,),
+            "SELECT person FROM pilot_person WHERE tenant = $1 AND person = ANY($2)",
+            &all.people
         )?;
-        record.is_pilot |= pilot.is_some();
+        for (person,) in pilots {
+            all.record(person)?.is_pilot = true;
+        }
         Ok(())
     }
 
     /// What holds at once when it is recorded has begun, and what is withdrawn has ended, even where
     /// the clock of the process that wrote it is ahead of this one's.
-    async fn entries(
-        &mut self,
-        person: Uuid,
-        now: Timestamp,
-        record: &mut Record,
-    ) -> Result<(), Error> {
-        let entries = rows!(
+    async fn entries(&mut self, all: &mut Gathered, now: Timestamp) -> Result<(), Error> {
+        let entries = among!(
             self,
             StoredEntry,
-            "SELECT id, channel, purpose, content_class, permit, valid_from, valid_until, recorded_at, revoked_at, method, operator \
-             FROM consent_entry WHERE tenant = $1 AND person = $2",
-            person
+            "SELECT person, id, channel, purpose, content_class, permit, valid_from, valid_until, recorded_at, revoked_at, method, operator \
+             FROM consent_entry WHERE tenant = $1 AND person = ANY($2) ORDER BY id",
+            &all.people
         )?;
         for entry in entries {
+            let record = all.record(entry.person)?;
             let mut entry = entry.open()?;
             entry.revoked_at = entry.revoked_at.map(|at| at.min(now));
             if entry.from <= entry.recorded_at {
@@ -69,40 +69,34 @@ impl Tx {
         Ok(())
     }
 
-    /// Opt-outs of the person, and of everybody with whom a number is shared.
-    async fn opt_outs(&mut self, person: Uuid, record: &mut Record) -> Result<(), Error> {
-        let found = rows!(
+    /// Opt-outs of the people, and of everybody with whom a number is shared.
+    async fn opt_outs(&mut self, all: &mut Gathered) -> Result<(), Error> {
+        let found = among!(
             self,
-            (Option<Vec<u8>>, Option<String>, i64),
-            "SELECT value_index, channel, at FROM opt_out WHERE tenant = $1 AND (person = $2 OR value_index IN (\
-             SELECT value_index FROM contact_point WHERE tenant = $1 AND person = $2))",
-            person
+            (Uuid, Uuid, Option<Vec<u8>>, Option<String>, i64),
+            "SELECT person, id, value_index, channel, at FROM opt_out WHERE tenant = $1 AND person = ANY($2) \
+             UNION SELECT contact_point.person, opt_out.id, opt_out.value_index, opt_out.channel, opt_out.at FROM contact_point \
+             JOIN opt_out ON opt_out.tenant = $1 AND opt_out.value_index = contact_point.value_index \
+             WHERE contact_point.tenant = $1 AND contact_point.person = ANY($2)",
+            &all.people
         )?;
-        for (contact, channel, since) in found {
-            let channel = channel
-                .map(|name| Channel::from_name(&name).ok_or(Error::Form { table: "opt_out" }))
-                .transpose()?;
-            record.opt_outs.push(OptOut {
-                contact,
-                channel,
-                at: at(since),
-            });
+        for (person, _, contact, channel, since) in found {
+            let opt_out = opt_out(contact, channel, since)?;
+            all.record(person)?.opt_outs.push(opt_out);
         }
         Ok(())
     }
 
     /// Restrictions that were read and lifted.
-    async fn lifts(&mut self, person: Uuid, record: &mut Record) -> Result<(), Error> {
-        let found = rows!(
+    async fn lifts(&mut self, all: &mut Gathered) -> Result<(), Error> {
+        let found = among!(
             self,
-            (Uuid, i64, String, Vec<u8>),
-            "SELECT id, at, operator, cell FROM restriction_lift WHERE tenant = $1 AND person = $2 ORDER BY at",
-            person
+            (Uuid, Uuid, i64, String, Vec<u8>),
+            "SELECT person, id, at, operator, cell FROM restriction_lift WHERE tenant = $1 AND person = ANY($2) ORDER BY at",
+            &all.people
         )?;
-        for (id, since, operator, cell) in found {
-            let members = record.members.iter();
-            let member = members.clone().find(|member| member.person == person);
-            let member = member.ok_or(Error::Conflict)?;
+        for (person, id, since, operator, cell) in found {
+            let (record, member) = all.with_member(person)?;
             let place = self.place("restriction_lift", id.as_bytes());
             record.lifts.push(Lift {
                 id,
@@ -114,39 +108,67 @@ impl Tx {
         Ok(())
     }
 
-    /// What was sent in the last seven days, and slots that are reserved.
-    async fn sent(
+    /// Opt-outs of contact points, whoever has them, by their blind index.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn opt_outs_of(
         &mut self,
-        person: Uuid,
-        now: Timestamp,
-        record: &mut Record,
-    ) -> Result<(), Error> {
-        let week = now - SignedDuration::from_hours(7 * 24);
-        let sent = rows!(
+        contacts: &[Vec<u8>],
+    ) -> Result<HashMap<Vec<u8>, Vec<OptOut>>, Error> {
+        let found = among!(
             self,
-            (Uuid, i64, String, Option<Uuid>),
-            "SELECT task, coalesce(sent_at, due_at), channel, contact_point FROM outbox WHERE tenant = $1 AND person = $2 \
+            (Vec<u8>, Option<String>, i64),
+            "SELECT value_index, channel, at FROM opt_out WHERE tenant = $1 AND value_index = ANY($2)",
+            contacts
+        )?;
+        let mut opted: HashMap<Vec<u8>, Vec<OptOut>> = HashMap::new();
+        for (contact, channel, since) in found {
+            let opt_out = opt_out(Some(contact.clone()), channel, since)?;
+            opted.entry(contact).or_default().push(opt_out);
+        }
+        Ok(opted)
+    }
+
+    /// What was sent in the last seven days, and slots that are reserved.
+    async fn sent(&mut self, all: &mut Gathered, now: Timestamp) -> Result<(), Error> {
+        let week = now - SignedDuration::from_hours(7 * 24);
+        let sent = among!(
+            self,
+            (Uuid, Uuid, i64, String, Option<Uuid>),
+            "SELECT person, task, coalesce(sent_at, due_at), channel, contact_point FROM outbox WHERE tenant = $1 AND person = ANY($2) \
              AND kind = 'requested' AND state IN ('waiting', 'publishing', 'sent') AND channel IS NOT NULL AND coalesce(sent_at, due_at) >= $3",
-            person,
+            &all.people,
             week.as_microsecond()
         )?;
-        for (task, when, channel, contact) in sent {
+        for (person, task, when, channel, contact) in sent {
             let channel = Channel::from_name(&channel).ok_or(Error::Form { table: "outbox" })?;
-            record.sent.push((
-                task,
-                Sent {
-                    at: at(when),
-                    channel,
-                    contact,
-                },
-            ));
+            let sent = Sent {
+                at: at(when),
+                channel,
+                contact,
+            };
+            all.record(person)?.sent.push((task, sent));
         }
         Ok(())
     }
 }
 
+/// A word that this version does not know must not end an opt-out, so it is an error.
+fn opt_out(contact: Option<Vec<u8>>, channel: Option<String>, since: i64) -> Result<OptOut, Error> {
+    let channel = channel
+        .map(|name| Channel::from_name(&name).ok_or(Error::Form { table: "opt_out" }))
+        .transpose()?;
+    Ok(OptOut {
+        contact,
+        channel,
+        at: at(since),
+    })
+}
+
 #[derive(sqlx::FromRow)]
 struct StoredEntry {
+    person: Uuid,
     id: Uuid,
     channel: Option<String>,
     purpose: Option<String>,

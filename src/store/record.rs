@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Error;
-use super::effects::{FindingRow, TaskRow};
+use super::effects::{Effects, FindingRow, TaskRow};
 use crate::config::Mode;
 use crate::consent::{ContactPoint, Entry, Hold, OptOut, Sent};
 use crate::crm::{Assertion, Contact, Payload};
@@ -75,6 +75,7 @@ pub struct ContactRow {
 }
 
 /// Everything known of one person.
+#[derive(Clone)]
 pub struct Record {
     /// The person, the survivor of all merges.
     pub person: Uuid,
@@ -108,9 +109,14 @@ impl Record {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(person: Uuid) -> Result<Self, Error> {
-        Ok(Self {
+        Ok(Self::of(person, vec![Member::new(person)?]))
+    }
+
+    /// A record of which only the members are known yet.
+    pub(super) fn of(person: Uuid, members: Vec<Member>) -> Self {
+        Self {
             person,
-            members: vec![Member::new(person)?],
+            members,
             assertions: Vec::new(),
             contacts: Vec::new(),
             findings: Vec::new(),
@@ -121,7 +127,7 @@ impl Record {
             lifts: Vec::new(),
             sent: Vec::new(),
             is_pilot: false,
-        })
+        }
     }
 
     /// Adds the record of a person that is being merged into this one.
@@ -137,6 +143,22 @@ impl Record {
         self.lifts.extend(other.lifts);
         self.sent.extend(other.sent);
         self.is_pilot |= other.is_pilot;
+    }
+
+    /// Takes in findings and tasks as `effects` leave them, for the next plan.
+    pub fn follow(&mut self, effects: &Effects) {
+        for finding in &effects.findings {
+            match self.findings.iter_mut().find(|old| old.id == finding.id) {
+                Some(old) => old.clone_from(finding),
+                None => self.findings.push(finding.clone()),
+            }
+        }
+        for task in &effects.tasks {
+            match self.tasks.iter_mut().find(|old| old.id == task.id) {
+                Some(old) => old.clone_from(task),
+                None => self.tasks.push(task.clone()),
+            }
+        }
     }
 
     /// The contact points as consent looks at them.

@@ -58,6 +58,6 @@ impl Tx {
             revision.expires_at.as_microsecond(),
             revision.message
         )?;
-        self.set_version(revision.task, version).await
+        self.set_versions(&[(revision.task, version)]).await
     }
 }
