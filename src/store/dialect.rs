@@ -104,4 +104,36 @@ macro_rules! many {
     }};
 }
 
-pub(super) use {among, many, row, rows, run, sql};
+/// As [`many`], and reads what the statement returns of each row.
+macro_rules! many_rows {
+    ($tx:expr, $row:ty, $sql:expr, $rows:expr, |$one:ident| $($bind:expr),+ $(,)?) => {{
+        let rows: &[_] = $rows;
+        match &mut $tx.inner {
+            _ if rows.is_empty() => Vec::new(),
+            $crate::store::tx::Inner::Postgres(c) => {
+                let text = sqlx::AssertSqlSafe($crate::store::statement::unnested($sql));
+                sqlx::query_as::<_, $row>(text).bind($tx.tenant.0)
+                    $(.bind(rows.iter().map(|$one| { let _ = $one; $bind }).collect::<Vec<_>>()))+
+                    .fetch_all(&mut **c).await?
+            }
+            $crate::store::tx::Inner::Sqlite(c) => {
+                let (mut found, mut rest) = (Vec::with_capacity(rows.len()), rows);
+                while !rest.is_empty() {
+                    let length = $crate::store::statement::chunk(rest.len());
+                    let (chunk, later) = rest.split_at(length);
+                    rest = later;
+                    let text = $crate::store::statement::repeated($sql, length);
+                    let mut query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(text))
+                        .bind($tx.tenant.0);
+                    for $one in chunk {
+                        query = query$(.bind($bind))+;
+                    }
+                    found.extend(query.fetch_all(&mut **c).await?);
+                }
+                found
+            }
+        }
+    }};
+}
+
+pub(super) use {among, many, many_rows, row, rows, run, sql};

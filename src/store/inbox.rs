@@ -1,62 +1,14 @@
-//! Stored messages: stored once, claimed with a token, finished, replayed.
+//! Stored messages: claimed with a token, finished, given back.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::bodies::body_place;
-use super::dialect::{many, row, rows, run, sql};
+use super::dialect::{many, rows, run, sql};
 use super::record::at;
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
 use crate::message::{Outcome, State};
 use crate::phi::Phi;
-use crate::vault::seal;
-
-/// A message as it came in, before it is stored.
-pub struct Arrival {
-    /// The source.
-    pub source: String,
-    /// MSH-10, as sent; empty where there was none.
-    pub control_id: String,
-    /// SHA-256 of the bytes.
-    pub digest: [u8; 32],
-    /// `ADT^A08`; empty where MSH could not be read.
-    pub message_type: String,
-    /// MSH-11: `P`, `T`, `D`.
-    pub processing_id: String,
-    /// MSH-7 as an instant, where it is one.
-    pub event_time: Option<Timestamp>,
-    /// When the frame was complete.
-    pub received_at: Timestamp,
-    /// The bytes, sealed before they are stored.
-    pub body: Vec<u8>,
-    /// Held at once, with why and where.
-    pub held: Option<(Code, String)>,
-}
-
-/// Proof that a message is durable. Only a commit of the store makes one.
-pub struct Receipt {
-    id: Uuid,
-    times_seen: i64,
-    control_id_reused: bool,
-}
-
-impl Receipt {
-    /// The stored message's id.
-    pub const fn id(&self) -> Uuid {
-        self.id
-    }
-
-    /// Whether the same message had been stored before.
-    pub const fn is_duplicate(&self) -> bool {
-        self.times_seen > 1
-    }
-
-    /// Whether the sender used this control id before, for other bytes.
-    pub const fn control_id_reused(&self) -> bool {
-        self.control_id_reused
-    }
-}
 
 #[derive(sqlx::FromRow)]
 struct StoredMessage {
@@ -102,35 +54,6 @@ pub struct Claimed {
 }
 
 impl Store {
-    /// Stores a batch of one tenant in one transaction; one receipt per arrival, in order.
-    ///
-    /// # Errors
-    /// [`Error::Temporary`] when nothing was stored and the senders must be told so.
-    pub async fn receive(
-        &self,
-        tenant: TenantId,
-        arrivals: Vec<Arrival>,
-    ) -> Result<Vec<Receipt>, Error> {
-        let mut tx = self.write(tenant).await?;
-        // Sorted keys, so that two committers never wait for each other in a circle.
-        let mut order: Vec<(usize, Arrival)> = arrivals.into_iter().enumerate().collect();
-        order.sort_by(|(_, a), (_, b)| {
-            (&a.source, &a.control_id, a.digest).cmp(&(&b.source, &b.control_id, b.digest))
-        });
-        // Ids follow the order of arrival, because work is claimed by id.
-        let mut ids: Vec<Uuid> = order.iter().map(|_| Uuid::now_v7()).collect();
-        ids.sort_unstable();
-        let mut receipts: Vec<(usize, Receipt)> = Vec::with_capacity(order.len());
-        for (index, arrival) in order {
-            let id = ids.get(index).copied().unwrap_or_else(Uuid::now_v7);
-            let receipt = tx.receive_one(id, &arrival).await?;
-            receipts.push((index, receipt));
-        }
-        tx.commit().await?;
-        receipts.sort_by_key(|(index, _)| *index);
-        Ok(receipts.into_iter().map(|(_, receipt)| receipt).collect())
-    }
-
     /// Counts a frame that was refused; nothing of it is kept.
     ///
     /// # Errors
@@ -269,47 +192,6 @@ impl Store {
 }
 
 impl Tx {
-    async fn receive_one(&mut self, id: Uuid, arrival: &Arrival) -> Result<Receipt, Error> {
-        let key = self.inbox_key(arrival.received_at).await?;
-        let body = seal(&key, &body_place(self.tenant, &id), &arrival.body)?;
-        let (state, code, place) = match &arrival.held {
-            Some((code, place)) => (State::Held, Some(code.name()), Some(place.as_str())),
-            None => (State::Waiting, None, None),
-        };
-        let received = arrival.received_at.as_microsecond();
-        let finished = arrival.held.as_ref().map(|_| received);
-        let stored = row!(
-            self,
-            (Uuid, i64, bool),
-            // A control id that this source used before for other bytes is flagged.
-            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes, control_id_reused) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $4 <> '' AND EXISTS (\
-             SELECT 1 FROM message AS other WHERE other.tenant = $1 AND other.source = $3 AND other.control_id = $4 AND other.digest <> $5)) \
-             ON CONFLICT (tenant, source, control_id, digest) DO UPDATE SET times_seen = message.times_seen + 1, last_seen_at = excluded.last_seen_at \
-             RETURNING id, times_seen, control_id_reused",
-            id,
-            arrival.source.as_str(),
-            arrival.control_id.as_str(),
-            arrival.digest.as_slice(),
-            arrival.message_type.as_str(),
-            arrival.processing_id.as_str(),
-            arrival.event_time.map(Timestamp::as_microsecond),
-            received,
-            state.name(),
-            code,
-            place,
-            finished,
-            body.as_slice(),
-            i64::try_from(arrival.body.len()).unwrap_or(i64::MAX)
-        )?;
-        let (id, times_seen, control_id_reused) = stored.ok_or(Error::Conflict)?;
-        Ok(Receipt {
-            id,
-            times_seen,
-            control_id_reused: times_seen == 1 && control_id_reused,
-        })
-    }
-
     /// Writes how claimed messages ended. When a claim is over it says so, and nothing may be
     /// committed.
     ///

@@ -25,6 +25,7 @@ mod outbox;
 mod permissions;
 mod people;
 mod place;
+mod receive;
 mod record;
 mod revise;
 mod statement;
@@ -45,12 +46,13 @@ pub use effects::{
     TaskRow, Withdrawal,
 };
 pub use identity::{LinkRow, Owner};
-pub use inbox::{Arrival, Claim, Claimed, Receipt};
+pub use inbox::{Claim, Claimed};
 pub use keys::{KeyStatus, TenantKeys};
 pub use lanes::Lease;
 pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
 pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
+pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
 pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
 pub use stop::{OutreachStop, Preview};

@@ -9,12 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool};
 
 use super::{Error, Pools, Store, TenantId};
 use crate::config::StoreConfig;
 use crate::vault::Key;
 
+/// After this long without use a connection is asked whether it lives.
+const QUIET: Duration = Duration::from_secs(1);
 /// How long a connection may take before the store counts as away.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
@@ -282,6 +284,16 @@ async fn open_postgres(url: &str, connections: u32) -> Result<PgPool, Error> {
     let pool = PgPoolOptions::new()
         .max_connections(connections.max(4))
         .acquire_timeout(ACQUIRE)
+        // A connection that was in use a moment ago is not asked whether it lives.
+        .test_before_acquire(false)
+        .before_acquire(|connection, is| {
+            Box::pin(async move {
+                if is.idle_for > QUIET {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(postgres(url)?)
         .await?;
     let (role, unbound): (String, bool) = sqlx::query_as(

@@ -58,12 +58,9 @@ pub(super) async fn scoped(
     pool: &sqlx::PgPool,
     tenant: TenantId,
 ) -> Result<Transaction<'static, Postgres>, Error> {
-    let mut tx = pool.begin().await?;
-    sqlx::query("SELECT set_config('careloop.tenant', $1, true)")
-        .bind(tenant.0.to_string())
-        .execute(&mut *tx)
-        .await?;
-    Ok(tx)
+    // One round trip; the tenant is a number, so nothing of it is text of the statement.
+    let begin = format!("BEGIN; SET LOCAL careloop.tenant = '{}'", tenant.0);
+    Ok(pool.begin_with(sqlx::AssertSqlSafe(begin)).await?)
 }
 
 impl Tx {

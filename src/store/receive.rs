@@ -1,0 +1,216 @@
+//! What comes in is stored once: a batch of messages in one statement, and a receipt for each.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::bodies::body_place;
+use super::dialect::many_rows;
+use super::{Error, Store, TenantId, Tx};
+use crate::failure::Code;
+use crate::message::State;
+use crate::vault::seal;
+
+/// A message as it came in, before it is stored.
+pub struct Arrival {
+    /// The source.
+    pub source: String,
+    /// MSH-10, as sent; empty where there was none.
+    pub control_id: String,
+    /// SHA-256 of the bytes.
+    pub digest: [u8; 32],
+    /// `ADT^A08`; empty where MSH could not be read.
+    pub message_type: String,
+    /// MSH-11: `P`, `T`, `D`.
+    pub processing_id: String,
+    /// MSH-7 as an instant, where it is one.
+    pub event_time: Option<Timestamp>,
+    /// When the frame was complete.
+    pub received_at: Timestamp,
+    /// The bytes, sealed before they are stored.
+    pub body: Vec<u8>,
+    /// Held at once, with why and where.
+    pub held: Option<(Code, String)>,
+}
+
+/// Proof that a message is durable. Only a commit of the store makes one.
+pub struct Receipt {
+    id: Uuid,
+    times_seen: i64,
+    control_id_reused: bool,
+}
+
+impl Receipt {
+    /// The stored message's id.
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Whether the same message had been stored before.
+    pub const fn is_duplicate(&self) -> bool {
+        self.times_seen > 1
+    }
+
+    /// Whether the sender used this control id before, for other bytes.
+    pub const fn control_id_reused(&self) -> bool {
+        self.control_id_reused
+    }
+}
+
+/// What makes two arrivals the same message: source, control id and digest.
+type Natural<'a> = (&'a str, &'a str, &'a [u8]);
+
+/// An arrival on its way into a row, with all its repeats in the batch.
+struct Row<'a> {
+    arrival: &'a Arrival,
+    id: Uuid,
+    body: Vec<u8>,
+    /// How often it is in the batch.
+    seen: i64,
+    /// Whether the batch holds another message under the same control id.
+    reused: bool,
+}
+
+/// A row as stored.
+struct Stored {
+    id: Uuid,
+    times_seen: i64,
+    /// How many of these were in the batch.
+    in_batch: i64,
+    control_id_reused: bool,
+}
+
+impl Arrival {
+    fn natural(&self) -> Natural<'_> {
+        (&self.source, &self.control_id, &self.digest)
+    }
+}
+
+impl Store {
+    /// Stores a batch of one tenant in one transaction; one receipt per arrival, in order.
+    ///
+    /// # Errors
+    /// [`Error::Temporary`] when nothing was stored and the senders must be told so.
+    pub async fn receive(
+        &self,
+        tenant: TenantId,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Vec<Receipt>, Error> {
+        let mut tx = self.write(tenant).await?;
+        let rows = tx.rows(&arrivals).await?;
+        let stored = tx.store(&rows).await?;
+        tx.commit().await?;
+        let mut before: HashMap<Natural<'_>, i64> = HashMap::new();
+        let mut receipts = Vec::with_capacity(arrivals.len());
+        for arrival in &arrivals {
+            let natural = arrival.natural();
+            let row = stored.get(&natural).ok_or(Error::Conflict)?;
+            let earlier = before.entry(natural).or_default();
+            let times_seen = row.times_seen - row.in_batch + 1 + *earlier;
+            *earlier += 1;
+            receipts.push(Receipt {
+                id: row.id,
+                times_seen,
+                control_id_reused: times_seen == 1 && row.control_id_reused,
+            });
+        }
+        Ok(receipts)
+    }
+}
+
+impl Tx {
+    /// The rows of a batch: repeats are one row. Their keys are sorted, so that two committers
+    /// never wait for each other in a circle.
+    async fn rows<'a>(&mut self, arrivals: &'a [Arrival]) -> Result<Vec<Row<'a>>, Error> {
+        // Ids follow the order of arrival, because work is claimed by id.
+        let mut ids: Vec<Uuid> = arrivals.iter().map(|_| Uuid::now_v7()).collect();
+        ids.sort_unstable();
+        let mut order: Vec<(&Arrival, Uuid)> = arrivals.iter().zip(ids).collect();
+        order.sort_by(|(a, _), (b, _)| a.natural().cmp(&b.natural()));
+        let mut rows: Vec<Row<'a>> = Vec::with_capacity(order.len());
+        for (arrival, id) in order {
+            let mut reused = false;
+            if let Some(last) = rows.last_mut() {
+                let (source, control_id, digest) = last.arrival.natural();
+                let same = source == arrival.source && control_id == arrival.control_id;
+                if same && digest == arrival.digest {
+                    last.seen += 1;
+                    continue;
+                }
+                reused = same && !control_id.is_empty();
+            }
+            let key = self.inbox_key(arrival.received_at).await?;
+            let body = seal(&key, &body_place(self.tenant, &id), &arrival.body)?;
+            rows.push(Row {
+                arrival,
+                id,
+                body,
+                seen: 1,
+                reused,
+            });
+        }
+        Ok(rows)
+    }
+
+    async fn store<'a>(&mut self, rows: &[Row<'a>]) -> Result<HashMap<Natural<'a>, Stored>, Error> {
+        let stored = many_rows!(
+            self,
+            (Uuid, String, String, Vec<u8>, i64, bool),
+            // A control id that this source used before for other bytes is flagged.
+            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes, times_seen, control_id_reused) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $16, $17 OR ($4 <> '' AND EXISTS (\
+             SELECT 1 FROM message AS other WHERE other.tenant = $1 AND other.source = $3 AND other.control_id = $4 AND other.digest <> $5))) \
+             ON CONFLICT (tenant, source, control_id, digest) DO UPDATE SET times_seen = message.times_seen + excluded.times_seen, last_seen_at = excluded.last_seen_at \
+             RETURNING id, source, control_id, digest, times_seen, control_id_reused",
+            rows,
+            |row| row.id,
+            row.arrival.source.as_str(),
+            row.arrival.control_id.as_str(),
+            row.arrival.digest.as_slice(),
+            row.arrival.message_type.as_str(),
+            row.arrival.processing_id.as_str(),
+            row.arrival.event_time.map(Timestamp::as_microsecond),
+            row.arrival.received_at.as_microsecond(),
+            row.state().name(),
+            row.arrival.held.as_ref().map(|(code, _)| code.name()),
+            row.arrival.held.as_ref().map(|(_, place)| place.as_str()),
+            row.finished_at(),
+            row.body.as_slice(),
+            i64::try_from(row.arrival.body.len()).unwrap_or(i64::MAX),
+            row.seen,
+            row.reused
+        );
+        let mut found = HashMap::with_capacity(stored.len());
+        for (id, source, control_id, digest, times_seen, control_id_reused) in stored {
+            let natural: Natural<'_> = (&source, &control_id, &digest);
+            let place = rows.binary_search_by(|row| row.arrival.natural().cmp(&natural));
+            let row = place.ok().and_then(|place| rows.get(place));
+            let row = row.ok_or(Error::Form { table: "message" })?;
+            found.insert(
+                row.arrival.natural(),
+                Stored {
+                    id,
+                    times_seen,
+                    in_batch: row.seen,
+                    control_id_reused,
+                },
+            );
+        }
+        Ok(found)
+    }
+}
+
+impl Row<'_> {
+    fn state(&self) -> State {
+        match self.arrival.held {
+            Some(_) => State::Held,
+            None => State::Waiting,
+        }
+    }
+
+    fn finished_at(&self) -> Option<i64> {
+        let received = self.arrival.received_at.as_microsecond();
+        self.arrival.held.as_ref().map(|_| received)
+    }
+}
