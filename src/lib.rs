@@ -42,6 +42,8 @@ pub mod pipeline;
 pub mod outbox;
 // What a person should look at, and whom to tell.
 pub mod alert;
+// What the CRM may ask of the hub, and gets after it is on record.
+pub mod access;
 // Doors and assembly.
 pub mod web;
 pub mod cli;

@@ -75,12 +75,32 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("alert", &["config", "store"]),
+    (
+        "access",
+        &[
+            "care", "clock", "config", "consent", "crm", "outbox", "outreach", "phi", "site",
+            "store",
+        ],
+    ),
     // Doors and assembly.
-    ("web", &["config", "slots", "telemetry", "tls"]),
+    (
+        "web",
+        &[
+            "access",
+            "config",
+            "outbox",
+            "phi",
+            "slots",
+            "store",
+            "telemetry",
+            "tls",
+        ],
+    ),
     (
         "daemon",
         &[
             "alert",
+            "access",
             "care",
             "clock",
             "config",
@@ -101,6 +121,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "alert",
+            "access",
             "care",
             "clock",
             "config",

@@ -17,6 +17,7 @@ mod serve;
 mod status;
 mod survey;
 mod task;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,6 +100,9 @@ enum Command {
     /// Stop and resume all outreach; preview what would leave.
     #[command(subcommand)]
     Outreach(outreach::OutreachCommand),
+    /// Make, list and revoke the service tokens with which a CRM reads tasks and answers.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Record, import, show and withdraw consent, and lift restrictions that were read.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
@@ -169,6 +173,7 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
         Command::Message(command) => message::run(&global, command).await?,
         Command::Person(command) => person::run(&global, command).await?,
         Command::Task(command) => task::run(&global, command).await?,
+        Command::Token(command) => token::run(&global, command).await?,
         Command::Consent(command) => consent::run(&global, command).await?,
         Command::Version => output::line(concat!("careloop ", env!("CARGO_PKG_VERSION")))?,
     }

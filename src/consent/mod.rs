@@ -24,7 +24,7 @@ pub use directive::{Reader, Reading, Standing};
 pub use document::Diagnostic;
 pub(crate) use document::{Document, Table};
 pub use facts::{Ask, ContactPoint, Entry, Facts, OptOut, Sent};
-pub use policy::Policy;
+pub use policy::{Limit, Policy};
 pub use words::{Channel, ContentClass, Hold, Obligation, Purpose};
 
 #[cfg(test)]

@@ -65,6 +65,16 @@ pub(super) struct Cap {
     pub(super) at_most: u32,
 }
 
+/// A frequency cap, to be told.
+#[derive(Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limit {
+    /// So many contacts.
+    pub at_most: u32,
+    /// Within an ISO 8601 duration, rolling; or `local-day`, a calendar day where the person is.
+    pub within: String,
+}
+
 /// The time over which a cap counts.
 #[derive(Clone, Copy)]
 pub(super) enum Period {
@@ -118,6 +128,20 @@ impl Policy {
     pub fn share_within(&self) -> Option<SignedDuration> {
         let days = i64::from(self.share_within_days);
         (days > 0).then(|| SignedDuration::from_hours(24 * days))
+    }
+
+    /// How often a channel may be used for one person.
+    pub fn limits(&self, channel: Channel) -> Vec<Limit> {
+        let caps = self.caps.iter();
+        caps.filter(|cap| cap.channels.contains(&channel))
+            .map(|cap| Limit {
+                at_most: cap.at_most,
+                within: match cap.per {
+                    Period::LocalDay => "local-day".to_owned(),
+                    Period::Days(days) => format!("P{days}D"),
+                },
+            })
+            .collect()
     }
 
     /// The version, `YYYY-MM-DD.N`.

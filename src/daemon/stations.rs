@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use super::Floor;
+use crate::access::Desk;
 use crate::clock;
 use crate::config::{self, Config};
 use crate::intake::mllp::Endpoint;
@@ -136,7 +137,7 @@ pub(super) fn start_pipeline(
     endpoints
 }
 
-/// Opens the HTTP door: health and metrics.
+/// Opens the HTTP door: health, metrics and the CRM's API.
 pub(super) async fn serve_http(
     around: Around<'_>,
     (readiness, publisher): (Readiness, Arc<Publisher>),
@@ -153,6 +154,11 @@ pub(super) async fn serve_http(
         format!("http.listen: {address} cannot be opened; choose a free port or \"off\"")
     })?;
     let bound = listener.local_addr()?;
+    // Beyond loopback and without TLS nothing protected is served.
+    let desk = config
+        .http
+        .serves_api()
+        .then(|| Desk::new(around.store.clone(), sites));
     let sites = sites.to_vec();
     let reasons = move || {
         let mut reasons: Vec<String> = readiness
@@ -185,6 +191,7 @@ pub(super) async fn serve_http(
     let state = web::State {
         metrics: metrics.clone(),
         reasons: Arc::new(reasons),
+        desk,
     };
     let router = web::router(state, &config.http);
     let tls = config.http.tls.as_ref().map(tls::server_config);

@@ -12,6 +12,7 @@ mod bodies;
 mod consent;
 mod decisions;
 mod dialect;
+mod disclosures;
 mod effects;
 mod identity;
 mod inbox;
@@ -33,6 +34,7 @@ mod topics;
 mod standing;
 mod stop;
 mod trouble;
+mod tokens;
 mod tx;
 mod whole;
 
@@ -40,7 +42,9 @@ pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, Reason
 pub use answers::TaskEventEffect;
 pub use audit::AuditEntry;
 pub use consent::NewOptOut;
+pub use decisions::IdentityDecision;
 pub use decisions::{IdentityDecision, Past};
+pub use disclosures::{Disclosure, RecordedDecision};
 pub use effects::{
     Assignment, DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, NewLink, Revision,
     TaskRow, Withdrawal,
@@ -56,6 +60,7 @@ pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
 pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
 pub use stop::{OutreachStop, Preview};
+pub use tokens::TokenRow;
 pub use topics::{MAX_TOPICS, Reason, TaskDetail, TaskTopic};
 pub use trouble::TroubleRow;
 pub use tx::Tx;

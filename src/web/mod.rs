@@ -1,22 +1,31 @@
-//! The HTTP door: health and metrics. No patient data passes through it.
+//! The HTTP door: health and metrics for operators, and the CRM's API. Protected data passes only
+//! through the API, each answer after it is on record.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use api::Api;
+use problem::Problem;
+
+use crate::access::Desk;
 use crate::config::HttpConfig;
 use crate::telemetry::Metrics;
 
+mod api;
+mod describe;
 mod health;
 mod log;
+mod problem;
 mod serve;
+mod throttle;
 
 pub use serve::{Listening, serve};
 
@@ -27,16 +36,23 @@ pub struct State {
     pub metrics: Metrics,
     /// Why the hub is not ready, in plain words; empty if it is. Answered from what is at hand.
     pub reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// The desk behind the API; without one there is no API.
+    pub desk: Option<Desk>,
 }
 
 /// All routes, bounded in time and size.
 pub fn router(state: State, limits: &HttpConfig) -> Router {
     let (most, within) = (limits.body, limits.request_timeout);
-    let routes = Router::new()
+    let desk = state.desk.clone();
+    let mut routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .with_state(state);
+    if let Some(desk) = desk {
+        let api = Api::new(desk, limits.requests_per_minute);
+        routes = routes.merge(api.routes()).merge(describe::routes());
+    }
     bounded(routes, most, within)
 }
 
@@ -54,11 +70,11 @@ async fn limit(request: Request, next: Next, most: usize, within: Duration) -> R
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let mut response = if length.is_some_and(|length| length > most) {
-        StatusCode::PAYLOAD_TOO_LARGE.into_response()
+        Problem::too_large().into_response()
     } else {
         tokio::time::timeout(within, next.run(request))
             .await
-            .unwrap_or_else(|_elapsed| StatusCode::REQUEST_TIMEOUT.into_response())
+            .unwrap_or_else(|_elapsed| Problem::timeout().into_response())
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -85,6 +85,7 @@ async fn health_and_metrics_are_answered() {
         State {
             metrics,
             reasons: reasons_now,
+            desk: None,
         },
         &limits(),
     ))
