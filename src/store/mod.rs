@@ -42,7 +42,6 @@ pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, Reason
 pub use answers::TaskEventEffect;
 pub use audit::AuditEntry;
 pub use consent::NewOptOut;
-pub use decisions::IdentityDecision;
 pub use decisions::{IdentityDecision, Past};
 pub use disclosures::{Disclosure, RecordedDecision};
 pub use effects::{
