@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use crate::config::TlsConfig;
+use crate::config::{ClientTls, TlsConfig};
 
 /// Why a listener cannot speak TLS, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +50,17 @@ pub enum TlsError {
         /// What rustls says.
         source: rustls::Error,
     },
-    /// The authority for clients cannot be used.
+    /// The name of the peer cannot stand in a certificate.
+    #[error("to: expected a host name or an address before the port, found another form")]
+    Name,
+    /// The authority for clients, or that of the peer, cannot be used.
     #[error(
-        "tls client_ca: expected certificates of an authority, found: {reason}; \
-         give the PEM of the authority that signs your clients"
+        "tls {role}: expected certificates of an authority, found: {reason}; \
+         give the PEM of the authority that signs the other side"
     )]
     Authority {
+        /// The setting's name.
+        role: &'static str,
         /// What rustls says.
         reason: String,
     },
@@ -80,7 +85,10 @@ pub fn server_config(tls: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = match &tls.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let authority = |reason: String| TlsError::Authority { reason };
+            let authority = |reason: String| TlsError::Authority {
+                role: "client_ca",
+                reason,
+            };
             let mut roots = RootCertStore::empty();
             for certificate in certificates("client_ca", path)? {
                 roots
@@ -95,6 +103,39 @@ pub fn server_config(tls: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     };
     builder
         .with_single_cert(chain, key)
+        .map(Arc::new)
+        .map_err(unusable)
+}
+
+/// Reads the PEM files of `tls` and makes the client's side of TLS 1.2 and 1.3.
+///
+/// # Errors
+/// A file that cannot be read or used; the text says which and what to do next.
+pub fn client_config(tls: &ClientTls) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let unusable = |source| TlsError::Unusable {
+        role: "certificate",
+        source,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("ca", &tls.ca)? {
+        roots
+            .add(certificate)
+            .map_err(|error| TlsError::Authority {
+                role: "ca",
+                reason: error.to_string(),
+            })?;
+    }
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = &tls.identity else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    };
+    let chain = certificates("certificate", certificate)?;
+    builder
+        .with_client_auth_cert(chain, private_key(key)?)
         .map(Arc::new)
         .map_err(unusable)
 }

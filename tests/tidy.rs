@@ -58,7 +58,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // Stations: intake knows no mapping; pipeline and outbox meet in a table.
     (
         "intake",
-        &["clock", "config", "failure", "hl7", "slots", "store", "tls"],
+        &[
+            "clock", "config", "failure", "guard", "hl7", "retry", "slots", "store", "tls",
+        ],
     ),
     (
         "pipeline",

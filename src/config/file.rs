@@ -9,10 +9,10 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
-use super::words::{Day, Door, Lasting, Listen, Name, Size, Zone};
+use super::words::{Day, Door, Lasting, Listen, Name, Peer, Size, Zone};
 use super::{AddressRange, KeySource, Mode};
 
 /// A key that may be left out, with its place.
@@ -163,7 +163,19 @@ written! {
         allow: Vec<AddressRange>,
         plaintext_beyond_loopback: Maybe<bool>,
         silent_after: Option<Lasting>,
+        sequence_numbers: Option<bool>,
+        application_ack: Maybe<ApplicationAck>,
     }
+
+    /// The long form of `application_ack` of a source.
+    ReplyTo {
+        to: Maybe<Peer>,
+        tls: Maybe<ClientTls>,
+        plaintext_beyond_loopback: Option<bool>,
+    }
+
+    /// `tls` of `application_ack`.
+    ClientTls { ca: Maybe<String>, certificate: Maybe<String>, key: Maybe<String>, }
 
     /// An element of `identifiers`.
     Identifier { assigner: Option<String>, r#type: Option<String>, }
@@ -185,6 +197,43 @@ pub(super) struct Location {
     pub(super) name: Option<Name>,
     /// Its mode.
     pub(super) mode: Option<Mode>,
+}
+
+/// `application_ack` of a source: `"same-connection"`, or `{ to, tls }`.
+#[derive(Clone)]
+pub(super) enum ApplicationAck {
+    /// Over the connection on which the message came.
+    SameConnection,
+    /// Over one of careloop's own.
+    To(Box<ReplyTo>),
+}
+
+impl<'de> Deserialize<'de> for ApplicationAck {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ApplicationAck;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"same-connection\" or { to = \"HOST:PORT\", tls = { … } }")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ApplicationAck, E> {
+                match text {
+                    "same-connection" => Ok(ApplicationAck::SameConnection),
+                    _ => Err(E::invalid_value(Unexpected::Other("another text"), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ApplicationAck, A::Error> {
+                let long = ReplyTo::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ApplicationAck::To(Box::new(long)))
+            }
+        }
+
+        from.deserialize_any(Reader)
+    }
 }
 
 impl<'de> Deserialize<'de> for Location {

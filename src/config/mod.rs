@@ -18,6 +18,7 @@ mod layers;
 mod load;
 mod parties;
 mod problem;
+mod replies;
 mod secret;
 mod settings;
 mod sources;
@@ -26,6 +27,7 @@ mod words;
 pub use alerts::AlertsConfig;
 pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
+pub use replies::{ApplicationAck, ClientTls, ReplyTo};
 pub use secret::{read, secret};
 
 /// Everything the daemon needs to know before it starts.
@@ -291,6 +293,10 @@ pub struct Source {
     pub plaintext_beyond_loopback: bool,
     /// How long it may say nothing; without it `alerts.silent_after` counts.
     pub silent_after: Option<Duration>,
+    /// Whether its messages follow the sequence number protocol (MSH-13).
+    pub sequence_numbers: bool,
+    /// How application acknowledgements that MSH-16 asks for go back; without it, none is sent.
+    pub application_ack: Option<ApplicationAck>,
 }
 
 /// A network of addresses.

@@ -7,6 +7,7 @@ use toml::Spanned;
 use super::file::{self, File, Maybe};
 use super::load::{Check, Place};
 use super::parties::{self, Directory, Known};
+use super::replies;
 use super::words::{self, Listen, Name};
 use super::{Mode, Source, TlsConfig};
 
@@ -34,6 +35,7 @@ pub(super) fn source(
         .tls
         .as_ref()
         .and_then(|tls| tls_config(check, &place.key("tls", tls), tls));
+    let application_ack = replies::application_ack(check, place, &written.application_ack);
     if let Some(listen) = listen {
         beyond_loopback(check, place, written, listen);
     }
@@ -59,6 +61,8 @@ pub(super) fn source(
         allow: written.allow.clone(),
         plaintext_beyond_loopback: is_named(written),
         silent_after: written.silent_after.as_ref().map(|lasting| lasting.0),
+        sequence_numbers: written.sequence_numbers.unwrap_or(false),
+        application_ack,
     };
     Some((owner?.0, source))
 }

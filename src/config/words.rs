@@ -63,6 +63,7 @@ words!(
     Name,
     Zone,
     Listen,
+    Peer,
     Door,
     AddressRange,
     Mode,
@@ -90,6 +91,42 @@ impl Word for Lasting {
         number
             .checked_mul(scale)
             .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
+    }
+}
+
+/// Where a peer listens: a name or an address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// The name or address, without brackets.
+    pub(super) host: String,
+    /// The port.
+    pub(super) port: u16,
+}
+
+impl Peer {
+    /// Whether it is on this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    }
+}
+
+impl Word for Peer {
+    const EXPECTED: &'static str = "a host and port such as \"engine.example.org:2576\"";
+
+    fn read(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let host = match bare {
+            Some(address) => address.parse::<IpAddr>().is_ok().then_some(address)?,
+            None => (!host.is_empty() && host.chars().all(fits)).then_some(host)?,
+        };
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 

@@ -100,6 +100,10 @@ impl Refresh {
                 let before = told.acknowledgements.insert(code, count).unwrap_or(0);
                 metrics.acknowledgement(source, code, grown(count, before));
             }
+            for (outcome, count) in feed.counters.replied.get() {
+                let before = told.replied.insert(outcome, count).unwrap_or(0);
+                metrics.replied(source, outcome, grown(count, before));
+            }
             told.counts = now;
         }
     }
@@ -111,4 +115,5 @@ struct Told {
     counts: intake::Counts,
     refused: BTreeMap<&'static str, u64>,
     acknowledgements: BTreeMap<&'static str, u64>,
+    replied: BTreeMap<&'static str, u64>,
 }

@@ -210,7 +210,7 @@ impl Daemon {
         for site in &sites {
             let queued = Arc::new(Notify::new());
             start_outbox(around, site, (&publisher, &queued), outbox);
-            endpoints.extend(start_pipeline(around, site, &queued, pipeline));
+            endpoints.extend(start_pipeline(around, site, &queued, pipeline)?);
         }
         let feeds: Vec<Arc<intake::Feed>> = endpoints
             .iter()

@@ -12,7 +12,7 @@ use super::Floor;
 use crate::access::Desk;
 use crate::clock;
 use crate::config::{self, Config};
-use crate::intake::mllp::Endpoint;
+use crate::intake::mllp::{Endpoint, Replier};
 use crate::intake::{self, Readiness};
 use crate::outbox::rabbit::Rabbit;
 use crate::outbox::spool::Spool;
@@ -97,7 +97,7 @@ pub(super) fn start_pipeline(
     site: &Arc<Site>,
     queued: &Arc<Notify>,
     floor: &Floor,
-) -> Vec<Endpoint> {
+) -> anyhow::Result<Vec<Endpoint>> {
     let Around {
         config,
         store,
@@ -121,20 +121,28 @@ pub(super) fn start_pipeline(
         );
         let metrics = metrics.clone();
         feed.answered = Some(Arc::new(move |after| metrics.acknowledged(after)));
+        feed.sequence_numbers = source.sequence_numbers;
+        feed.application_acks = source.application_ack.is_some();
+        let feed = Arc::new(feed);
+        if let Some(to) = &source.application_ack {
+            let replier = Replier::new(store.clone(), Arc::clone(&feed), to, config.pace.clone())
+                .with_context(|| format!("source {}: application_ack", source.name))?;
+            floor.tracker.spawn(replier.run(floor.stop.clone()));
+        }
         let worker = Worker::new(pipeline.clone(), &source.name, config.pace.clone());
         floor
             .tracker
             .spawn(worker.run(Arc::clone(&feed.arrived), floor.stop.clone()));
         let (tenant, name) = (site.config.clone(), source.name.clone());
         endpoints.push(Endpoint {
-            feed: Arc::new(feed),
+            feed,
             source: source.clone(),
             covered: Arc::new(move |today| tenant.is_covered(&name, today)),
         });
     }
     let sweep = Sweep::new(pipeline, config.pace.clone(), config.raw_messages);
     floor.tracker.spawn(sweep.run(floor.stop.clone()));
-    endpoints
+    Ok(endpoints)
 }
 
 /// Opens the HTTP door: health, metrics and the CRM's API.

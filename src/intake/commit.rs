@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Readiness, Unready};
-use crate::store::{Arrival, Receipt, Store, TenantId};
+use crate::store::{Arrival, Store, Taken, TenantId};
 
 /// Messages after which a batch is full.
 pub(super) const BATCH_MESSAGES: usize = 256;
@@ -34,6 +34,12 @@ pub enum Unstored {
     /// The store is away, full, too slow or failed otherwise.
     #[error("store: expected a commit, found a failure")]
     Failed,
+    /// It is not the message that the sequence number protocol expects.
+    #[error("MSH-13: expected the next number of the sequence, found another or none")]
+    OutOfSequence {
+        /// The number that was expected; `None` where any may begin.
+        expected: Option<i64>,
+    },
     /// careloop is stopping.
     #[error("store: expected an open queue, found careloop stopping")]
     Stopping,
@@ -42,7 +48,7 @@ pub enum Unstored {
 /// Messages of one frame, and where their receipts go.
 pub(super) struct Delivery {
     pub(super) arrivals: Vec<Arrival>,
-    pub(super) reply: oneshot::Sender<Result<Vec<Receipt>, Unstored>>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Taken>, Unstored>>,
 }
 
 /// Stores the messages of one tenant.
@@ -118,9 +124,9 @@ impl Committer {
         }
         let expected = arrivals.len();
         let error = match timeout(COMMIT_TIMEOUT, self.store.receive(self.tenant, arrivals)).await {
-            Ok(Ok(receipts)) if receipts.len() == expected => {
+            Ok(Ok(taken)) if taken.len() == expected => {
                 self.succeeded();
-                hand_out(receipts, waiting);
+                hand_out(taken, waiting);
                 return true;
             }
             Ok(Ok(_)) => "expected a receipt for each message, found another number".to_owned(),
@@ -161,18 +167,18 @@ impl Committer {
     }
 }
 
-type Waiting = (usize, oneshot::Sender<Result<Vec<Receipt>, Unstored>>);
+type Waiting = (usize, oneshot::Sender<Result<Vec<Taken>, Unstored>>);
 
-fn hand_out(receipts: Vec<Receipt>, waiting: Vec<Waiting>) {
-    let mut receipts = receipts.into_iter();
+fn hand_out(taken: Vec<Taken>, waiting: Vec<Waiting>) {
+    let mut taken = taken.into_iter();
     for (count, reply) in waiting {
-        send(reply, Ok(receipts.by_ref().take(count).collect()));
+        send(reply, Ok(taken.by_ref().take(count).collect()));
     }
 }
 
 fn send(
-    reply: oneshot::Sender<Result<Vec<Receipt>, Unstored>>,
-    result: Result<Vec<Receipt>, Unstored>,
+    reply: oneshot::Sender<Result<Vec<Taken>, Unstored>>,
+    result: Result<Vec<Taken>, Unstored>,
 ) {
     // The connection may be gone: what it sent is stored all the same, and will come again.
     if reply.send(result).is_err() {

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
 use crate::clock;
+use crate::intake::replies::Replies;
 use crate::store::TenantId;
 
 /// Whose messages arrive through a connection.
@@ -22,6 +23,12 @@ pub struct Feed {
     pub source: String,
     /// The zone of times without an offset.
     pub zone: TimeZone,
+    /// Whether its messages are numbered (MSH-13).
+    pub sequence_numbers: bool,
+    /// Whether application acknowledgements follow as messages of their own.
+    pub application_acks: bool,
+    /// Its open connections, where these carry them.
+    pub replies: Replies,
     /// What was counted since the start.
     pub counters: Counters,
     /// Told how long each frame took from its last byte to its durable answer.
@@ -38,6 +45,9 @@ impl Feed {
             tenant_name,
             source,
             zone,
+            sequence_numbers: false,
+            application_acks: false,
+            replies: Replies::default(),
             counters: Counters::default(),
             answered: None,
             arrived: Arc::default(),
@@ -63,6 +73,8 @@ pub struct Counters {
     pub control_ids_reused: Counter,
     /// Frames and connections refused, by reason.
     pub refused: ByName,
+    /// Application acknowledgements by what became of each attempt to send one.
+    pub replied: ByName,
     /// Acknowledgements that came as messages, by MSA-1.
     pub acknowledgements: ByName,
     /// Messages answered `AE` or `CE`, because they could not be stored.

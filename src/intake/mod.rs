@@ -16,9 +16,11 @@ mod feed;
 pub mod mllp;
 mod readiness;
 mod receive;
+mod replies;
 
-pub use acknowledge::{Answer, acknowledge, refuse_temporarily};
+pub use acknowledge::{Answer, acknowledge, refuse};
 pub use commit::Unstored;
 pub use feed::{ByName, Counters, Counts, Feed};
 pub use readiness::{Readiness, Unready};
 pub use receive::{Door, Handled};
+pub use replies::Replies;

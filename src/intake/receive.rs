@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,15 +18,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::failure::Code;
-use crate::hl7::{self, AckCode, Header, ack};
+use crate::hl7::{self, Header, ack};
 use crate::intake::commit::{BATCH_MESSAGES, Committer, Delivery, QUEUE};
-use crate::intake::{Answer, Feed, Readiness, Unstored, acknowledge, refuse_temporarily};
-use crate::store::{Arrival, Receipt, Store, TenantId};
+use crate::intake::{Answer, Feed, Readiness, Unstored, acknowledge, refuse};
+use crate::store::{Arrival, Numbered, Receipt, Store, Taken, TenantId};
 
 /// Messages in one frame; a frame with more is stored whole and held, as no sender means that.
 const MOST_MESSAGES: usize = 10_000;
 /// How long counting a refusal may take; the peer waits for it.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Why a message is refused that is not the next one of its source.
+const OUT_OF_SEQUENCE: &str = "out-of-sequence";
 /// Characters kept of MSH-10 as a column; the body and its digest have all of it.
 const CONTROL_ID: usize = 199;
 /// Characters kept of the message type.
@@ -126,7 +128,7 @@ impl Door {
         self.inner.tracker.wait().await;
     }
 
-    async fn store(&self, feed: &Feed, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>, Unstored> {
+    async fn store(&self, feed: &Feed, arrivals: Vec<Arrival>) -> Result<Vec<Taken>, Unstored> {
         if self.inner.closing.is_cancelled() {
             return Err(Unstored::Stopping);
         }
@@ -172,46 +174,61 @@ impl Door {
 fn settle(
     feed: &Feed,
     askers: Vec<Asker>,
-    stored: Result<Vec<Receipt>, Unstored>,
+    stored: Result<Vec<Taken>, Unstored>,
     handled: &mut Vec<Handled>,
 ) {
     let now = clock::now().to_zoned(feed.zone.clone());
-    match stored {
-        Ok(receipts) => {
+    let taken = match stored {
+        Ok(taken) => {
             feed.arrived.notify_one();
-            for (asker, receipt) in askers.into_iter().zip(receipts) {
-                let again = usize::from(receipt.is_duplicate());
-                feed.counters.received.add(1 - again);
-                feed.counters.repeated.add(again);
-                feed.counters
-                    .held
-                    .add(usize::from(asker.held && again == 0));
-                if let Some(code) = asker.acknowledges.filter(|_| again == 0) {
-                    feed.counters.acknowledgements.add(code);
-                }
-                flag_reuse(feed, &receipt);
-                let answer = asker
-                    .wants
-                    .then(|| acknowledge(asker.header.as_ref(), &receipt, &now))
-                    .flatten();
-                handled.push(Handled {
-                    receipt: Ok(receipt),
-                    answer,
-                });
-            }
+            taken.into_iter().map(Ok).collect()
         }
-        Err(unstored) => {
-            for asker in askers {
-                feed.counters.not_stored.add(1);
-                let answer = asker
-                    .wants
-                    .then(|| refuse_temporarily(asker.header.as_ref(), &now))
-                    .flatten();
-                handled.push(Handled {
-                    receipt: Err(unstored),
-                    answer,
-                });
+        Err(unstored) => askers.iter().map(|_| Err(unstored)).collect::<Vec<_>>(),
+    };
+    for (asker, taken) in askers.into_iter().zip(taken) {
+        handled.push(match taken {
+            Ok(Taken::Stored(receipt)) => asker.taken(feed, receipt, &now),
+            Ok(Taken::OutOfSequence { expected }) => {
+                feed.counters.refused.add(OUT_OF_SEQUENCE);
+                asker.refused(Unstored::OutOfSequence { expected }, &now)
             }
+            Err(unstored) => {
+                feed.counters.not_stored.add(1);
+                asker.refused(unstored, &now)
+            }
+        });
+    }
+}
+
+impl Asker {
+    fn taken(self, feed: &Feed, receipt: Receipt, now: &Zoned) -> Handled {
+        let again = usize::from(receipt.is_duplicate());
+        feed.counters.received.add(1 - again);
+        feed.counters.repeated.add(again);
+        feed.counters.held.add(usize::from(self.held && again == 0));
+        if let Some(code) = self.acknowledges.filter(|_| again == 0) {
+            feed.counters.acknowledgements.add(code);
+        }
+        flag_reuse(feed, &receipt);
+        let header = self.header.as_ref();
+        let answer = self
+            .wants
+            .then(|| acknowledge(header, &receipt, now, feed.application_acks))
+            .flatten();
+        Handled {
+            receipt: Ok(receipt),
+            answer,
+        }
+    }
+
+    fn refused(self, unstored: Unstored, now: &Zoned) -> Handled {
+        let answer = self
+            .wants
+            .then(|| refuse(self.header.as_ref(), unstored, now))
+            .flatten();
+        Handled {
+            receipt: Err(unstored),
+            answer,
         }
     }
 }
@@ -309,11 +326,15 @@ impl Piece {
             received_at,
             body: body.to_vec(),
             held,
+            application_ack: known
+                .filter(|_| feed.application_acks)
+                .and_then(ack::application_condition),
+            numbered: self.numbered(known, feed),
         };
         let held = arrival.held.is_some();
         let known = header.as_ref().filter(|header| header.is_acknowledgement());
         let acknowledges =
-            known.map(|header| ack::said(body, header).map_or("other", AckCode::code));
+            known.map(|header| ack::said(body, header).map_or("other", |(code, _)| code.code()));
         let asker = Asker {
             acknowledges,
             header,
@@ -321,6 +342,16 @@ impl Piece {
             held,
         };
         Read { asker, arrival }
+    }
+
+    /// What MSH-13 says, where the source is to number its messages.
+    fn numbered(&self, header: Option<&Header>, feed: &Feed) -> Option<Numbered> {
+        let counts = feed.sequence_numbers && self.kind != Kind::Stray;
+        counts.then(|| {
+            header
+                .and_then(Header::sequence_number)
+                .map_or(Numbered::Not, Numbered::As)
+        })
     }
 }
 

@@ -137,6 +137,10 @@ impl Pipeline {
         tx.apply(&effects, now).await?;
         tx.finish_messages(&ended, feed.bundle.digest(), now)
             .await?;
+        if feed.source.application_ack.is_some() {
+            let ids: Vec<_> = ended.iter().map(|(claim, _)| claim.id).collect();
+            tx.owe(&ids, now).await?;
+        }
         if piloted > 0 {
             check_cap(&mut tx, &self.site, now).await?;
         }

@@ -37,6 +37,7 @@ mod trouble;
 mod tokens;
 mod tx;
 mod whole;
+mod wire;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
 pub use answers::TaskEventEffect;
@@ -63,6 +64,7 @@ pub use tokens::TokenRow;
 pub use topics::{MAX_TOPICS, Reason, TaskDetail, TaskTopic};
 pub use trouble::TroubleRow;
 pub use tx::Tx;
+pub use wire::{Numbered, OwedAck, Settlement, Taken};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::bodies::body_place;
 use super::dialect::many_rows;
+use super::wire::{Numbered, Taken, Verdict};
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
 use crate::message::State;
@@ -32,6 +33,10 @@ pub struct Arrival {
     pub body: Vec<u8>,
     /// Held at once, with why and where.
     pub held: Option<(Code, String)>,
+    /// When an application acknowledgement is owed: `AL`, `ER`, `SU`; `None` where never.
+    pub application_ack: Option<&'static str>,
+    /// What MSH-13 says, where the source is to number its messages.
+    pub numbered: Option<Numbered>,
 }
 
 /// Proof that a message is durable. Only a commit of the store makes one.
@@ -39,6 +44,7 @@ pub struct Receipt {
     id: Uuid,
     times_seen: i64,
     control_id_reused: bool,
+    sequence: Option<i64>,
 }
 
 impl Receipt {
@@ -50,6 +56,11 @@ impl Receipt {
     /// Whether the same message had been stored before.
     pub const fn is_duplicate(&self) -> bool {
         self.times_seen > 1
+    }
+
+    /// MSA-4 of the answer, where the source numbers its messages.
+    pub const fn sequence(&self) -> Option<i64> {
+        self.sequence
     }
 
     /// Whether the sender used this control id before, for other bytes.
@@ -88,7 +99,8 @@ impl Arrival {
 }
 
 impl Store {
-    /// Stores a batch of one tenant in one transaction; one receipt per arrival, in order.
+    /// Stores a batch of one tenant in one transaction; says of each arrival, in order, what became
+    /// of it. The sequence numbers of its sources move with it.
     ///
     /// # Errors
     /// [`Error::Temporary`] when nothing was stored and the senders must be told so.
@@ -96,37 +108,62 @@ impl Store {
         &self,
         tenant: TenantId,
         arrivals: Vec<Arrival>,
-    ) -> Result<Vec<Receipt>, Error> {
+    ) -> Result<Vec<Taken>, Error> {
         let mut tx = self.write(tenant).await?;
-        let rows = tx.rows(&arrivals).await?;
+        let verdicts = tx.in_sequence(&arrivals).await?;
+        let rows = tx.rows(&arrivals, &verdicts).await?;
         let stored = tx.store(&rows).await?;
+        for row in &rows {
+            tx.owe_arrived(row, stored.get(&row.arrival.natural()))
+                .await?;
+        }
         tx.commit().await?;
         let mut before: HashMap<Natural<'_>, i64> = HashMap::new();
-        let mut receipts = Vec::with_capacity(arrivals.len());
-        for arrival in &arrivals {
+        let mut taken = Vec::with_capacity(arrivals.len());
+        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
+            let sequence = match verdict {
+                Verdict::Take { answer } => answer,
+                Verdict::Refuse { expected } => {
+                    taken.push(Taken::OutOfSequence { expected });
+                    continue;
+                }
+            };
             let natural = arrival.natural();
             let row = stored.get(&natural).ok_or(Error::Conflict)?;
             let earlier = before.entry(natural).or_default();
             let times_seen = row.times_seen - row.in_batch + 1 + *earlier;
             *earlier += 1;
-            receipts.push(Receipt {
+            taken.push(Taken::Stored(Receipt {
                 id: row.id,
                 times_seen,
                 control_id_reused: times_seen == 1 && row.control_id_reused,
-            });
+                sequence,
+            }));
         }
-        Ok(receipts)
+        Ok(taken)
     }
 }
 
 impl Tx {
     /// The rows of a batch: repeats are one row. Their keys are sorted, so that two committers
     /// never wait for each other in a circle.
-    async fn rows<'a>(&mut self, arrivals: &'a [Arrival]) -> Result<Vec<Row<'a>>, Error> {
+    async fn rows<'a>(
+        &mut self,
+        arrivals: &'a [Arrival],
+        verdicts: &[Verdict],
+    ) -> Result<Vec<Row<'a>>, Error> {
         // Ids follow the order of arrival, because work is claimed by id.
         let mut ids: Vec<Uuid> = arrivals.iter().map(|_| Uuid::now_v7()).collect();
         ids.sort_unstable();
-        let mut order: Vec<(&Arrival, Uuid)> = arrivals.iter().zip(ids).collect();
+        let taken = verdicts
+            .iter()
+            .map(|verdict| matches!(verdict, Verdict::Take { .. }));
+        let mut order: Vec<(&Arrival, Uuid)> = arrivals
+            .iter()
+            .zip(ids)
+            .zip(taken)
+            .filter_map(|(arrival, taken)| taken.then_some(arrival))
+            .collect();
         order.sort_by(|(a, _), (b, _)| a.natural().cmp(&b.natural()));
         let mut rows: Vec<Row<'a>> = Vec::with_capacity(order.len());
         for (arrival, id) in order {
@@ -153,13 +190,27 @@ impl Tx {
         Ok(rows)
     }
 
+    /// Owes the application acknowledgement of what is held at once, and once more that of a repeat.
+    async fn owe_arrived(&mut self, row: &Row<'_>, stored: Option<&Stored>) -> Result<(), Error> {
+        let (Some(_), Some(stored)) = (row.arrival.application_ack, stored) else {
+            return Ok(());
+        };
+        if stored.times_seen > 1 {
+            self.owe_again(stored.id).await?;
+        }
+        if row.arrival.held.is_some() && stored.times_seen == row.seen {
+            self.owe(&[stored.id], row.arrival.received_at).await?;
+        }
+        Ok(())
+    }
+
     async fn store<'a>(&mut self, rows: &[Row<'a>]) -> Result<HashMap<Natural<'a>, Stored>, Error> {
         let stored = many_rows!(
             self,
             (Uuid, String, String, Vec<u8>, i64, bool),
             // A control id that this source used before for other bytes is flagged.
-            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes, times_seen, control_id_reused) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $16, $17 OR ($4 <> '' AND EXISTS (\
+            "INSERT INTO message (tenant, id, source, control_id, digest, message_type, processing_id, event_time, received_at, last_seen_at, state, code, place, finished_at, body, body_bytes, times_seen, application_ack, control_id_reused) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 OR ($4 <> '' AND EXISTS (\
              SELECT 1 FROM message AS other WHERE other.tenant = $1 AND other.source = $3 AND other.control_id = $4 AND other.digest <> $5))) \
              ON CONFLICT (tenant, source, control_id, digest) DO UPDATE SET times_seen = message.times_seen + excluded.times_seen, last_seen_at = excluded.last_seen_at \
              RETURNING id, source, control_id, digest, times_seen, control_id_reused",
@@ -179,6 +230,7 @@ impl Tx {
             row.body.as_slice(),
             i64::try_from(row.arrival.body.len()).unwrap_or(i64::MAX),
             row.seen,
+            row.arrival.application_ack,
             row.reused
         );
         let mut found = HashMap::with_capacity(stored.len());

@@ -6,6 +6,7 @@
 //! | `careloop_messages_repeated_total` | `source` | messages that came again and were acknowledged again |
 //! | `careloop_messages_refused_total` | `source`, `reason` | frames that were not taken |
 //! | `careloop_acknowledgements_received_total` | `source`, `code` | acknowledgements that came as messages, by MSA-1 |
+//! | `careloop_application_acks_total` | `source`, `outcome` | attempts to send an application acknowledgement |
 //! | `careloop_messages_processed_total` | `state` | messages that ended, by their end |
 //! | `careloop_tasks_published_total` | `outcome` | answers to publishes |
 //! | `careloop_store_errors_total` | | failures of the store |
@@ -149,6 +150,7 @@ struct Instruments {
     received: Counter<u64>,
     repeated: Counter<u64>,
     acknowledgements: Counter<u64>,
+    replied: Counter<u64>,
     refused: Counter<u64>,
     processed: Counter<u64>,
     published: Counter<u64>,
@@ -188,6 +190,10 @@ impl Metrics {
                 "acknowledgements that came as messages",
             ),
             refused: counter("careloop_messages_refused", "frames that were not taken"),
+            replied: counter(
+                "careloop_application_acks",
+                "application acknowledgements sent",
+            ),
             processed: counter("careloop_messages_processed", "messages that ended"),
             published: counter("careloop_tasks_published", "answers to publishes"),
             store_errors: counter("careloop_store_errors", "failures of the store"),
@@ -235,6 +241,12 @@ impl Metrics {
     pub fn acknowledgement(&self, source: &str, code: &'static str, count: u64) {
         let labels = [label("source", source), KeyValue::new("code", code)];
         self.0.acknowledgements.add(count, &labels);
+    }
+
+    /// Application acknowledgements were sent to a source, or not.
+    pub fn replied(&self, source: &str, outcome: &'static str, count: u64) {
+        let labels = [label("source", source), KeyValue::new("outcome", outcome)];
+        self.0.replied.add(count, &labels);
     }
 
     /// Messages ended in a state.

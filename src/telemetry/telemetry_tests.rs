@@ -100,6 +100,7 @@ fn metrics_have_the_documented_names_and_labels() {
     metrics.repeated("epic-adt", 1);
     metrics.acknowledgement("epic-adt", "AE", 1);
     metrics.refused("epic-adt", "frame-too-large", 1);
+    metrics.replied("epic-adt", "sent", 1);
     metrics.processed("held", 2);
     metrics.published("sent");
     metrics.store_error();

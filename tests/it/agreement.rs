@@ -35,6 +35,8 @@ fn source() -> Source {
         allow: vec![],
         plaintext_beyond_loopback: false,
         silent_after: None,
+        sequence_numbers: false,
+        application_ack: None,
     }
 }
 

@@ -13,6 +13,7 @@
 mod support;
 
 mod agreement;
+mod application_ack;
 mod broker;
 mod cli;
 mod canary;

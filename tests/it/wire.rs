@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use crate::support::behind::Behind;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::peer::Peer;
 use crate::support::wait::until;
 
 fn header(kind: &str, id: &str, rest: &str) -> String {
@@ -118,6 +119,78 @@ on_each_store! {
         ] {
             until_metrics_say(&hub, line).await;
         }
+        hub.daemon.stop().await;
+    }
+}
+
+/// Sends a message with this MSH-13; gives MSA-1 and MSA-4 of the answer.
+async fn numbered(peer: &mut Peer, id: &str, number: &str) -> (String, String) {
+    let message = header("ADT^A08", id, &format!("|{number}")) + "PID|1||TEST-9^^^RVS^MR\r";
+    peer.write(message.as_bytes()).await;
+    let text = String::from_utf8(peer.frame().await.unwrap()).unwrap();
+    let msa = text
+        .split('\r')
+        .find(|line| line.starts_with("MSA"))
+        .unwrap();
+    let fields: Vec<&str> = msa.split('|').collect();
+    (
+        fields[1].to_owned(),
+        (*fields.get(4).unwrap_or(&"")).to_owned(),
+    )
+}
+
+on_each_store! {
+    async fn numbered_messages_are_taken_in_sequence_and_the_number_outlives_a_restart(database) {
+        let source = "sequence_numbers = true".to_owned();
+        let hub = Hub::start(database, Setup { source, ..Setup::default() }).await;
+        let mut peer = hub.peer("adt").await;
+        let answer = |code: &str, number: &str| (code.to_owned(), number.to_owned());
+        for (id, number, expected) in [
+            ("N-0", "0", answer("AA", "-1")),
+            ("N-7", "7", answer("AA", "7")),
+            ("N-9", "9", answer("AE", "8")),
+            ("N-X", "", answer("AE", "8")),
+            ("N-8", "8", answer("AA", "8")),
+            // Its answer was lost: it comes again, and is answered again.
+            ("N-8", "8", answer("AA", "8")),
+            ("N-Y", "8", answer("AE", "9")),
+        ] {
+            assert_eq!(numbered(&mut peer, id, number).await, expected, "{id}");
+        }
+        let counts = hub.processed().await;
+        assert_eq!((counts.received, counts.duplicate), (3, 1));
+        let hub = hub.restart().await;
+        let mut peer = hub.peer("adt").await;
+        for (id, number, expected) in [
+            ("N-A", "0", answer("AA", "9")),
+            ("N-9", "9", answer("AA", "9")),
+            ("N-B", "-1", answer("AA", "-1")),
+            ("N-C", "1", answer("AA", "1")),
+            ("N-D", "3", answer("AE", "2")),
+        ] {
+            assert_eq!(numbered(&mut peer, id, number).await, expected, "{id}");
+        }
+        assert_eq!(hub.processed().await.received, 7);
+        until_metrics_say(&hub, "careloop_messages_refused_total{reason=\"out-of-sequence\",source=\"adt\"} 1").await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn pipelined_numbers_are_judged_in_the_order_in_which_they_came(database) {
+        let source = "sequence_numbers = true".to_owned();
+        let hub = Hub::start(database, Setup { source, ..Setup::default() }).await;
+        let mut peer = hub.peer("adt").await;
+        // Control ids in the other order than the numbers: the store sorts its batch by them.
+        for number in 1..=40 {
+            let message = header("ADT^A08", &format!("P-{:02}", 99 - number), &format!("|{number}"));
+            peer.write((message + "PID|1||TEST-9^^^RVS^MR\r").as_bytes()).await;
+        }
+        for number in 1..=40 {
+            let text = String::from_utf8(peer.frame().await.unwrap()).unwrap();
+            assert!(text.contains(&format!("\rMSA|AA|P-{:02}||{number}\r", 99 - number)), "{text}");
+        }
+        assert_eq!(hub.processed().await.processed, 40);
         hub.daemon.stop().await;
     }
 }

@@ -101,14 +101,15 @@ pub fn application_condition(header: &Header) -> Option<&'static str> {
     }
 }
 
-/// MSA-1 of an acknowledgement's bytes; `None` where MSA is missing or says something else.
+/// MSA-1 and MSA-2 of an acknowledgement's bytes; `None` where MSA is missing or says something else.
 #[must_use]
-pub fn said(bytes: &[u8], header: &Header) -> Option<AckCode> {
+pub fn said<'a>(bytes: &'a [u8], header: &Header) -> Option<(AckCode, &'a [u8])> {
     let separator = header.delimiters.field;
     let mut lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
     let msa = lines.find_map(|line| line.strip_prefix(b"MSA")?.strip_prefix(&[separator]))?;
-    let code = msa.split(|byte| *byte == separator).next()?;
-    AckCode::parse(std::str::from_utf8(code).ok()?)
+    let mut fields = msa.split(|byte| *byte == separator);
+    let code = AckCode::parse(std::str::from_utf8(fields.next()?).ok()?)?;
+    Some((code, fields.next().unwrap_or_default()))
 }
 
 fn wanted(condition: &str, outcome: Outcome) -> bool {

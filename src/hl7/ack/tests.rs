@@ -177,10 +177,11 @@ fn an_answer_to_wide_characters_is_wide() {
 fn what_an_acknowledgement_says_is_read_from_its_bytes() {
     let of = |msa: &str| {
         let bytes = format!("MSH|^~\\&|||||||ACK|1|P|2.5\r{msa}\rERR|x").into_bytes();
-        said(&bytes, &Header::read(&bytes).unwrap())
+        let said = said(&bytes, &Header::read(&bytes).unwrap());
+        said.map(|(code, id)| (code, String::from_utf8(id.to_vec()).unwrap()))
     };
-    assert_eq!(of("MSA|AE|T-1|text"), Some(AckCode::AE));
-    assert_eq!(of("MSA|cr"), Some(AckCode::CR));
+    assert_eq!(of("MSA|AE|T-1|text"), Some((AckCode::AE, "T-1".to_owned())));
+    assert_eq!(of("MSA|cr"), Some((AckCode::CR, String::new())));
     assert_eq!(of("MSA|Ada Example|T-1"), None);
     assert_eq!(of("MSAX|AE"), None);
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::MllpLimits;
 use crate::intake::mllp::Refusal;
 use crate::intake::mllp::frame::{FrameDecoder, FrameError, put_frame};
-use crate::intake::{Answer, Counters};
+use crate::intake::replies::Parcel;
+use crate::intake::{Answer, Counters, Replies};
 
 /// A frame that outgrows this needs a permit: the memory of all connections together is bounded.
 const LARGE: usize = 64 * 1024;
@@ -74,6 +76,8 @@ pub(super) struct Terms<'a> {
     pub(super) counters: &'a Counters,
     pub(super) large: &'a Semaphore,
     pub(super) stop: &'a CancellationToken,
+    /// Where it carries messages of careloop's own, too.
+    pub(super) replies: Option<&'a Replies>,
 }
 
 /// Reads frames from `stream`, gives each to `handle`, and writes what it answers, until the end.
@@ -92,6 +96,7 @@ where
         buffer: BytesMut::new(),
         permit: None,
         junk: 0,
+        parcels: terms.replies.map(Replies::join),
     };
     let ending = connection.run(handle).await;
     (connection.judge(ending), connection.stream)
@@ -121,6 +126,8 @@ struct Connection<'a, S> {
     permit: Option<SemaphorePermit<'a>>,
     /// Junk since the last frame.
     junk: usize,
+    /// Messages of careloop's own, which go out between frames.
+    parcels: Option<mpsc::Receiver<Parcel>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -157,15 +164,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// The next frame: it may be long in coming, but not in coming complete.
     async fn next_frame(&mut self) -> Result<Bytes, Ending> {
         let limits = self.terms.limits;
-        if !self.decoder.is_inside() {
+        while !self.decoder.is_inside() {
             let stop = self.terms.stop;
-            let begun = tokio::select! {
+            let mut parcels = self.parcels.take();
+            let waited = tokio::select! {
                 biased;
-                begun = timeout(limits.idle_timeout, self.read_until(Until::Begun)) => begun,
+                begun = timeout(limits.idle_timeout, self.read_until(Until::Begun)) => Waited::Read(begun),
                 () = stop.cancelled() => return Err(Ending::Stopped),
+                parcel = next(&mut parcels) => Waited::Parcel(parcel),
             };
-            if let Some(frame) = begun.unwrap_or(Err(Ending::Idle))? {
-                return Ok(frame);
+            self.parcels = parcels;
+            match waited {
+                Waited::Parcel(parcel) => self.deliver(parcel).await?,
+                Waited::Read(begun) => {
+                    if let Some(frame) = begun.unwrap_or(Err(Ending::Idle))? {
+                        return Ok(frame);
+                    }
+                }
             }
         }
         let refused = Ending::Refused(Refusal::FrameTimeout);
@@ -247,6 +262,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
+    /// Writes a message of careloop's own.
+    async fn deliver(&mut self, parcel: Parcel) -> Result<(), Ending> {
+        let mut out = BytesMut::new();
+        put_frame(&parcel.bytes, &mut out);
+        self.write(&out).await?;
+        if parcel.written.send(()).is_err() {
+            tracing::debug!("nobody waits for this message to be written any more");
+        }
+        Ok(())
+    }
+
     async fn answer(&mut self, answers: &[Answer]) -> Result<(), Ending> {
         let mut out = BytesMut::new();
         for answer in answers {
@@ -255,8 +281,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if out.is_empty() {
             return Ok(());
         }
+        self.write(&out).await
+    }
+
+    async fn write(&mut self, out: &[u8]) -> Result<(), Ending> {
         let write = async {
-            self.stream.write_all(&out).await?;
+            self.stream.write_all(out).await?;
             self.stream.flush().await
         };
         match timeout(self.terms.limits.write_timeout, write).await {
@@ -265,6 +295,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Err(_elapsed) => Err(Ending::AnswersNotRead),
         }
     }
+}
+
+/// What came first.
+enum Waited {
+    Read(Result<Result<Option<Bytes>, Ending>, Elapsed>),
+    Parcel(Parcel),
+}
+
+/// The next message of careloop's own; never, where there are none.
+async fn next(parcels: &mut Option<mpsc::Receiver<Parcel>>) -> Parcel {
+    if let Some(parcels) = parcels
+        && let Some(parcel) = parcels.recv().await
+    {
+        return parcel;
+    }
+    std::future::pending().await
 }
 
 /// What is waited for.

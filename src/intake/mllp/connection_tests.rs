@@ -62,6 +62,7 @@ where
             counters: &counters,
             large: &large,
             stop: &stopped,
+            replies: None,
         };
         let (ending, stream) = converse(stream, terms, |frame: Bytes| {
             frames.lock().unwrap().push(frame.to_vec());

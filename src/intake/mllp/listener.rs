@@ -43,6 +43,8 @@ pub(super) struct Listener {
     pub(super) address: SocketAddr,
     pub(super) allow: Vec<AddressRange>,
     pub(super) tls: Option<TlsAcceptor>,
+    /// Whether application acknowledgements go over the same connections.
+    pub(super) carries_replies: bool,
     pub(super) covered: Coverage,
     pub(super) door: Door,
     pub(super) limits: Arc<MllpLimits>,
@@ -257,6 +259,10 @@ impl Guest {
             counters: &self.listener.feed.counters,
             large: &self.listener.large,
             stop: period,
+            replies: self
+                .listener
+                .carries_replies
+                .then_some(&self.listener.feed.replies),
         };
         let (ending, stream) = converse(stream, terms, |frame| self.handle(frame)).await;
         self.end(ending).await;
@@ -265,7 +271,7 @@ impl Guest {
         }
     }
 
-    /// Hands a frame to the door.
+    /// Hands a frame to the door, unless it answers a message of careloop's own.
     async fn handle(&self, frame: Bytes) -> Reply {
         if !self.listener.is_covered() {
             let then = Then::Refuse(Refusal::NoAgreement);
@@ -275,6 +281,12 @@ impl Guest {
             };
         }
         let feed = &self.listener.feed;
+        if self.listener.carries_replies && feed.replies.take(&frame) {
+            return Reply {
+                answers: Vec::new(),
+                then: Then::GoOn,
+            };
+        }
         let complete = Instant::now();
         let handled = self.listener.door.receive(feed, &frame).await;
         if let Some(answered) = &feed.answered {

@@ -6,9 +6,12 @@
 mod admission;
 mod connection;
 pub mod frame;
+mod line;
 mod listener;
+mod replier;
 mod station;
 
+pub use replier::Replier;
 pub use station::{Bound, Coverage, Endpoint, OpenError, Station};
 
 /// Why a frame or a connection was refused. Closed: these are labels of counts.

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{MllpLimits, Source};
+use crate::config::{ApplicationAck, MllpLimits, Source};
 use crate::intake::mllp::connection::LARGE_AT_ONCE;
 use crate::intake::mllp::listener::{Listener, REFUSALS_AT_ONCE, bind};
 use crate::intake::{Door, Feed};
@@ -197,6 +197,7 @@ impl Shared {
             slots: Slots::new(self.limits.connections, self.limits.connections_per_peer),
             feed,
             address,
+            carries_replies: matches!(source.application_ack, Some(ApplicationAck::SameConnection)),
             allow: source.allow,
             tls,
             covered,
