@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -25,8 +26,11 @@ pub(super) struct StatusArgs {
     #[arg(long)]
     json: bool,
     /// Look again every two seconds, until Ctrl-C.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "check")]
     watch: bool,
+    /// Print nothing but why the hub does not run, and end with 1 then: for supervisors.
+    #[arg(long)]
+    check: bool,
 }
 
 /// How a tenant stands: names, counts and instants; nothing of a person.
@@ -64,6 +68,9 @@ struct Trouble {
 /// Shows how the hub stands.
 pub(super) async fn run(global: &Global, args: StatusArgs) -> anyhow::Result<()> {
     let desk = global.open().await?;
+    if args.check {
+        return is_running(&desk).await;
+    }
     loop {
         let status = read(&desk).await?;
         if args.watch && !args.json {
@@ -81,6 +88,22 @@ pub(super) async fn run(global: &Global, args: StatusArgs) -> anyhow::Result<()>
     }
 }
 
+async fn is_running(desk: &Desk) -> anyhow::Result<()> {
+    let sources = desk.store.feed_standings(desk.id, clock::now()).await?;
+    if runs(&sources, clock::now()) {
+        return Ok(());
+    }
+    bail!(
+        "no hub has written to this store for {} seconds; look at the log of `careloop serve`",
+        GONE_AFTER.as_secs()
+    )
+}
+
+fn runs(sources: &[FeedStanding], now: Timestamp) -> bool {
+    let mut written = sources.iter().filter_map(|source| source.at);
+    written.any(|at| now.duration_since(at) < GONE_AFTER)
+}
+
 async fn read(desk: &Desk) -> anyhow::Result<Status> {
     let (store, now) = (&desk.store, clock::now());
     let mut sources = store.feed_standings(desk.id, now).await?;
@@ -92,10 +115,7 @@ async fn read(desk: &Desk) -> anyhow::Result<Status> {
             });
         }
     }
-    let running = sources
-        .iter()
-        .filter_map(|source| source.at)
-        .any(|at| now.duration_since(at) < GONE_AFTER);
+    let running = runs(&sources, now);
     let troubles = store.open_troubles(desk.id).await?.into_iter().map(|row| {
         let kind = Kind::from_name(&row.kind);
         Trouble {

@@ -158,6 +158,7 @@ on_each_store! {
         })
         .await;
         assert_eq!(status["running"], true);
+        assert_eq!(hub.run(&["status", "--check"]).await, "");
         let source = &status["sources"][0];
         assert_eq!((&source["source"], &source["last_hour"]), (&"adt".into(), &2.into()));
         assert!(source["last_received_at"].is_string(), "{source}");
