@@ -119,6 +119,44 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn a_document_closes_a_referral_and_its_cancellation_opens_it_again(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        let referral = format!("RF1||R|||O|P-1^HIS|{}", days_ago(25));
+        hub.hear(&[Said { at: days_ago(25), ..Said::of("REF^I12", "ASK", "TEST-1") }.with(referral)]).await;
+        hub.settled().await;
+        let document = |kind: &'static str, id: &'static str, hours: i64, state: &str| {
+            let txa = format!("TXA|1|CN|TX|{0}||{0}||||||DOC-1^DOCS||P-1^HIS|||{state}", hours_ago(9));
+            Said { at: hours_ago(hours), ..Said::of(kind, id, "TEST-1") }.with(txa)
+        };
+        hub.hear(&[document("MDM^T02", "DRAFT", 8, "IP")]).await;
+        hub.settled().await;
+        assert_ne!(states(&hub).await.last(), Some(&FindingState::Closed), "a draft is no report");
+        hub.hear(&[document("MDM^T04", "SIGNED", 7, "AU")]).await;
+        let task = hub.settled().await.remove(0);
+        assert_eq!((task.state.as_str(), hub.told(&task.id)), ("cancelled", withdrawn()));
+        assert_eq!(states(&hub).await, [FindingState::Closed]);
+        hub.hear(&[document("MDM^T11", "CANCELLED", 6, "")]).await;
+        hub.settled().await;
+        assert!(states(&hub).await.contains(&FindingState::Open), "{:?}", states(&hub).await);
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_declined_referral_asks_at_once_for_another_place(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        let referral = format!("RF1||R|||O|P-1^HIS|{}", hours_ago(3));
+        hub.hear(&[Said { at: hours_ago(3), ..Said::of("REF^I12", "ASK", "TEST-1") }.with(referral)]).await;
+        assert_eq!(hub.settled().await.len(), 0, "there is time for an answer");
+        let answer = "ORC|UA|P-1^HIS";
+        hub.hear(&[Said { at: hours_ago(1), ..Said::of("OSU^O51", "DECLINED", "TEST-1") }.with(answer)]).await;
+        let task = hub.settled().await.remove(0);
+        assert_eq!((task.state.as_str(), hub.told(&task.id)), ("requested", asked()));
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
     async fn what_may_restrict_contact_holds_the_task_back_with_its_reason(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let protected = format!("PD1|{}F\n{DIABETES}", "|".repeat(10));
