@@ -116,10 +116,12 @@ async fn converse(hub: &Served, files: &[PathBuf]) {
     assert_eq!(peer.send_bytes(PROBE.as_bytes()).await.control_id, "PROBE");
 }
 
-/// Whether the sender asks for an answer to a message that was stored (MSH-15, MSH-16).
+/// Whether the sender asks for an answer to a message that was stored (MSH-15, MSH-16). An
+/// acknowledgement gets no application acknowledgement.
 fn wants_answer(header: &hl7::Header) -> bool {
     let silent = |asked: &str| ["", "NE", "ER"].contains(&asked);
-    !header.wants_enhanced() || !silent(&header.accept_ack) || !silent(&header.application_ack)
+    let application = !silent(&header.application_ack) && header.message_code != "ACK";
+    !header.wants_enhanced() || !silent(&header.accept_ack) || application
 }
 
 async fn drained(hub: &Served) -> serde_json::Value {
