@@ -3,9 +3,10 @@
 
 use jiff::Timestamp;
 
+use crate::care::TaskCode;
 use crate::config::Tenant;
 use crate::consent::{
-    self, Ask, Decision, Entry, Facts, Hold, Policy, Reader, Reading, Sent, Standing,
+    self, Ask, Channel, Decision, Entry, Facts, Hold, Policy, Reader, Reading, Sent, Standing,
 };
 use crate::crm::{Demographics, Directive, View};
 use crate::store::{Record, TaskDetail};
@@ -54,12 +55,14 @@ pub fn decide(
         .filter(|(task, _)| *task != request.task)
         .map(|(_, sent)| *sent)
         .collect();
+    let channels = in_order(record, &request.detail.channels, policy);
     let ask = Ask {
-        channels: &request.detail.channels,
+        channels: &channels,
         purpose: request.detail.purpose,
         content: request.detail.content,
         task_due: request.due_at,
         still_needed: request.still_needed,
+        appointment: request.detail.code == TaskCode::ConfirmAppointment,
         cancellation: false,
         emergency_reason: None,
     };
@@ -120,6 +123,21 @@ pub fn words_of_field(field: &str) -> String {
 pub fn is_lifted(record: &Record, words: &str) -> bool {
     let mut lifts = record.lifts.iter();
     lifts.any(|lift| lift.detail.restriction == words)
+}
+
+/// The channels with those first that use the contact point which the person prefers.
+fn in_order(record: &Record, channels: &[Channel], policy: &Policy) -> Vec<Channel> {
+    let mut contacts = record.contacts.iter();
+    let preferred =
+        contacts.find(|row| row.ended_at.is_none() && row.contact.preferred == Some(true));
+    let mut ordered = channels.to_vec();
+    if let Some(row) = preferred {
+        let contact = &row.contact;
+        ordered.sort_by_key(|channel| {
+            !policy.takes(*channel, contact.system, contact.usage.as_deref())
+        });
+    }
+    ordered
 }
 
 /// A field that may restrict contact and cannot be read yet counts as a restriction.

@@ -91,6 +91,11 @@ impl Site {
         )
     }
 
+    /// Whether a rule runs here: some do only where the configuration names them.
+    pub fn runs(&self, rule: &Rule) -> bool {
+        !rule.only_listed || self.config.rule_modes.contains_key(&rule.id)
+    }
+
     /// The mode of a rule's tasks for a person: the strictest of the rule and of every source, with
     /// its location, that told what the rule looks at; *observe* for people of tests, and for all
     /// while outreach is stopped.

@@ -54,7 +54,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "care", "config", "consent", "crm", "hl7", "mapping", "store",
         ],
     ),
-    ("outreach", &["config", "consent", "crm", "store"]),
+    ("outreach", &["care", "config", "consent", "crm", "store"]),
     // Stations: intake knows no mapping; pipeline and outbox meet in a table.
     (
         "intake",

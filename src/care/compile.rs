@@ -12,6 +12,7 @@ use super::rule::{
     Deadline, Due, Evidence, Gap, Kind, Loop, Missed, PerformerRole, PriorityFrom, Referral, Rule,
     TaskCode, Template, TopicKind,
 };
+use super::upcoming;
 
 /// The rules of `files`, by id.
 pub(super) fn compile(files: &[(&str, &str)]) -> Result<BTreeMap<String, Rule>, Vec<Diagnostic>> {
@@ -36,6 +37,18 @@ pub(super) fn compile(files: &[(&str, &str)]) -> Result<BTreeMap<String, Rule>, 
             rules.insert(rule.id.clone(), rule);
         }
     }
+    for rule in rules.values() {
+        let known = |other: &str| other != rule.id && rules.contains_key(other);
+        if let Some(other) = rule.unless_done().filter(|other| !known(other)) {
+            problems.push(Diagnostic {
+                file: rule.id.clone(),
+                line: 1,
+                at: "upcoming.unless_done".to_owned(),
+                expected: "the id of another rule".to_owned(),
+                found: format!("`{other}`"),
+            });
+        }
+    }
     if problems.is_empty() {
         Ok(rules)
     } else {
@@ -54,6 +67,7 @@ fn read(root: &Table<'_, '_>) -> Option<Rule> {
     );
     let absence = root.list("absence", "a concept", name).unwrap_or_default();
     let holidays = root.list("holidays", "a date (YYYY-MM-DD)", |text| text.parse().ok());
+    let only_listed = root.flag("only_listed");
     let (sentences, kind) = kind(root)?;
     let reasons = root
         .need_table("reason")
@@ -83,6 +97,7 @@ fn read(root: &Table<'_, '_>) -> Option<Rule> {
         reads_appointments: things.contains("appointment"),
         reads_requests: things.contains("referral") || things.contains("order"),
         absence,
+        only_listed: only_listed.unwrap_or(false),
         task: task?,
         calendar: Calendar {
             holidays: holidays.unwrap_or_default().into_iter().collect(),
@@ -100,7 +115,7 @@ impl Kind {
         match self {
             Self::Gap(gap) => vec![&gap.population.concept, &gap.satisfied.concept],
             Self::Referral(referral) => vec![&referral.report.concept],
-            Self::Missed(_) => Vec::new(),
+            Self::Missed(_) | Self::Upcoming(_) => Vec::new(),
         }
     }
 }
@@ -109,7 +124,7 @@ type Sentences = &'static [(&'static str, &'static [&'static str])];
 
 /// The part that differs by kind; `None` where the kind itself is wrong.
 fn kind(root: &Table<'_, '_>) -> Option<(Sentences, Option<Kind>)> {
-    let kinds = "`gap`, `referral` or `missed-appointment`";
+    let kinds = "`gap`, `referral`, `missed-appointment` or `upcoming-appointment`";
     root.need_parsed("kind", kinds, |text| match text {
         "gap" => Some((reason::GAP, gap(root).map(Kind::Gap))),
         "referral" => Some((reason::REFERRAL, referral(root).map(Kind::Referral))),
@@ -117,11 +132,15 @@ fn kind(root: &Table<'_, '_>) -> Option<(Sentences, Option<Kind>)> {
             let missed = root.need_table("missed").and_then(missed);
             Some((reason::MISSED, missed.map(Kind::Missed)))
         }
+        "upcoming-appointment" => {
+            let spec = root.need_table("upcoming").and_then(upcoming::read);
+            Some((reason::UPCOMING, spec.map(Kind::Upcoming)))
+        }
         _ => None,
     })
 }
 
-fn name(text: &str) -> Option<String> {
+pub(super) fn name(text: &str) -> Option<String> {
     let fits = text.starts_with(|c: char| c.is_ascii_lowercase())
         && text
             .bytes()
@@ -294,6 +313,26 @@ fn missed(table: Table<'_, '_>) -> Option<Missed> {
     })
 }
 
+type Performers = (PerformerRole, BTreeMap<Channel, PerformerRole>);
+
+/// One role, or one for each channel of the task; the first channel's stands for the task.
+fn performer(table: &Table<'_, '_>, channels: Option<&[Channel]>) -> Option<Performers> {
+    let roles = format!("one of {}", PerformerRole::WORDS.join(", "));
+    if table.text_at("performer") {
+        let role = table.need_parsed("performer", &roles, PerformerRole::from_name)?;
+        return Some((role, BTreeMap::new()));
+    }
+    let each = table.need_table("performer")?;
+    let mut performers = BTreeMap::new();
+    for channel in channels.unwrap_or_default() {
+        let role = each.need_parsed(channel.name(), &roles, PerformerRole::from_name);
+        performers.extend(role.map(|role| (*channel, role)));
+    }
+    each.finish();
+    let first = channels?.first()?;
+    Some((*performers.get(first)?, performers))
+}
+
 fn task(table: Table<'_, '_>, kind: &Option<Kind>) -> Option<Template> {
     let word = |words: &[&str]| format!("one of {}", words.join(", "));
     let code = table.need_parsed("code", &word(TaskCode::WORDS), TaskCode::from_name);
@@ -312,18 +351,20 @@ fn task(table: Table<'_, '_>, kind: &Option<Kind>) -> Option<Template> {
         "request" if matches!(kind, Some(Kind::Referral(_))) => Some(PriorityFrom::Request),
         _ => Priority::from_name(text).map(PriorityFrom::Fixed),
     });
-    let roles = word(PerformerRole::WORDS);
-    let performer = table.need_parsed("performer", &roles, PerformerRole::from_name);
+    let performer = performer(&table, channels.as_deref());
     let on = table.need_list("on", "open-gap or prospective-gap", |text| {
         GapStatus::from_name(text)
             .filter(|on| matches!(on, GapStatus::OpenGap | GapStatus::ProspectiveGap))
     });
-    let due_after = if table.text_at("due_after") {
+    let due_after = if matches!(kind, Some(Kind::Upcoming(_))) {
+        Some(Due::new()) // the appointment says when
+    } else if table.text_at("due_after") {
         span(&table, "due_after").map(|span| Priority::ALL.iter().map(|p| (*p, span)).collect())
     } else {
         table.need_table("due_after").and_then(by_priority)
     };
     table.finish();
+    let (performer, performers) = performer?;
     Some(Template {
         code: code?,
         topic: topic?,
@@ -331,7 +372,8 @@ fn task(table: Table<'_, '_>, kind: &Option<Kind>) -> Option<Template> {
         purpose: purpose?,
         channels: channels?,
         priority: priority?,
-        performer: performer?,
+        performer,
+        performers,
         on: on?,
         due_after: due_after?,
     })

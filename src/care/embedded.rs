@@ -11,6 +11,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../mappings/care/referrals/referral-outstanding.toml"),
     ),
     (
+        "journeys/appointment-confirmation.toml",
+        include_str!("../../mappings/care/journeys/appointment-confirmation.toml"),
+    ),
+    (
+        "journeys/appointment-reminder.toml",
+        include_str!("../../mappings/care/journeys/appointment-reminder.toml"),
+    ),
+    (
         "journeys/missed-appointment.toml",
         include_str!("../../mappings/care/journeys/missed-appointment.toml"),
     ),

@@ -7,7 +7,7 @@ use crate::crm::vocabulary;
 use crate::crm::{Chart, Priority};
 
 use super::rule::{Kind, Rule};
-use super::{gap, journey, referral};
+use super::{gap, journey, reason, referral, upcoming};
 
 vocabulary! {
     /// The status of a gap, in the words of HL7 DEQM Gaps in Care, and one of our own.
@@ -79,11 +79,29 @@ pub struct Evaluation {
 }
 
 /// What `rule` says of `chart` on the day and in the zone of `now`: one verdict, or one per
-/// referral or missed appointment.
+/// referral or appointment.
 pub fn evaluate(rule: &Rule, chart: &Chart, history: &dyn History, now: &Zoned) -> Vec<Evaluation> {
     match &rule.kind {
         Kind::Gap(gap) => vec![gap::evaluate(rule, gap, chart, history, now)],
         Kind::Referral(referral) => referral::evaluate(rule, referral, chart, now),
         Kind::Missed(missed) => journey::evaluate(rule, missed, chart, now),
+        Kind::Upcoming(spec) => upcoming::evaluate(rule, spec, chart, now),
+    }
+}
+
+/// Closes the verdicts that a finished task of another rule makes needless; `done` says whether a
+/// task of a rule was completed for a cycle.
+pub fn relieve(rule: &Rule, verdicts: &mut [Evaluation], done: impl Fn(&str, &str) -> bool) {
+    let Some(other) = rule.unless_done() else {
+        return;
+    };
+    for verdict in verdicts {
+        if verdict.status != GapStatus::OpenGap || !done(other, &verdict.cycle) {
+            continue;
+        }
+        verdict.status = GapStatus::ClosedGap;
+        verdict.reason_code = ReasonCode::Present;
+        verdict.reason = reason::fill(rule, "closed", &[("start", verdict.due)]);
+        verdict.task_due = None;
     }
 }

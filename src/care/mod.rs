@@ -17,10 +17,11 @@ mod reason;
 mod referral;
 mod rule;
 mod task;
+mod upcoming;
 
 pub use answer::{Answer, Beyond, Effect, RestReason};
 pub use calendar::Span;
-pub use evaluate::{Evaluation, GapStatus, History, ReasonCode, evaluate};
+pub use evaluate::{Evaluation, GapStatus, History, ReasonCode, evaluate, relieve};
 pub use finding::{FindingEvent, FindingState, Known, Step, reconcile};
 pub use rule::{
     Due, PerformerRole, PriorityFrom, Rule, RuleKind, Rules, TaskCode, Template, TopicKind, Touched,

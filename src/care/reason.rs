@@ -37,6 +37,13 @@ pub(super) const MISSED: &[(&str, &[&str])] = &[
     ("outside", &["missed"]),
 ];
 
+/// Sentences of an upcoming-appointment rule.
+pub(super) const UPCOMING: &[(&str, &[&str])] = &[
+    ("open", &["start"]),
+    ("closed", &["start"]),
+    ("outside", &["start"]),
+];
+
 /// Reads the sentences of a rule; each is required and may hold only its own places.
 pub(super) fn read(
     table: Table<'_, '_>,

@@ -11,6 +11,7 @@ use crate::crm::{AppointmentStatus, Identifier, Payload, Pointer, Priority, Requ
 
 use super::calendar::{Calendar, Span};
 use super::evaluate::{Evaluation, GapStatus};
+use super::upcoming::Upcoming;
 use super::{compile, embedded};
 
 vocabulary! {
@@ -97,7 +98,7 @@ pub enum RuleKind {
     Gap,
     /// A referral loop: one verdict a referral.
     Referral,
-    /// A journey: one verdict a missed appointment.
+    /// A journey: one verdict an appointment.
     Journey,
 }
 
@@ -130,6 +131,8 @@ pub struct Template {
     pub priority: PriorityFrom,
     /// Who is to act.
     pub performer: PerformerRole,
+    /// Who is to act on a channel, where that differs.
+    pub performers: BTreeMap<Channel, PerformerRole>,
     /// The verdicts that ask for a task.
     pub on: Vec<GapStatus>,
     /// How long it may take.
@@ -168,6 +171,8 @@ pub struct Rule {
     pub reads_requests: bool,
     /// The concepts whose absence it argues from.
     pub absence: Vec<String>,
+    /// Whether it runs only where the tenant's `rules` name it.
+    pub only_listed: bool,
     /// The task it asks for.
     pub task: Template,
     pub(super) calendar: Calendar,
@@ -181,6 +186,7 @@ pub(super) enum Kind {
     Gap(Gap),
     Referral(Referral),
     Missed(Missed),
+    Upcoming(Upcoming),
 }
 
 /// Evidence of one concept within a span.
@@ -280,7 +286,7 @@ impl Rule {
         match self.kind {
             Kind::Gap(_) => RuleKind::Gap,
             Kind::Referral(_) => RuleKind::Referral,
-            Kind::Missed(_) => RuleKind::Journey,
+            Kind::Missed(_) | Kind::Upcoming(_) => RuleKind::Journey,
         }
     }
 
@@ -310,7 +316,9 @@ impl Rule {
 
     /// Whether the verdict asks for a task.
     pub fn asks_for_task(&self, evaluation: &Evaluation) -> bool {
-        !evaluation.parked && self.task.on.contains(&evaluation.status)
+        !evaluation.parked
+            && evaluation.task_due.is_some()
+            && self.task.on.contains(&evaluation.status)
     }
 
     /// Whether it draws on what was told: evidence first, demographics never on their own.

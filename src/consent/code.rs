@@ -53,6 +53,8 @@ codes! {
     ConsentRevoked = "D16_CONSENT_REVOKED", "The consent was withdrawn.";
     TreatmentContact = "P02_TREATMENT_CONTACT",
         "The site permits contact about treatment in neutral words where nothing forbids it.";
+    AppointmentExempt = "P03_TCPA_EXEMPT",
+        "It confirms an appointment or reminds of one, which the site permits without a recorded consent.";
     OptedOut = "D17_OPTED_OUT", "The person asked not to be contacted there.";
     NoValidContact = "D18_NO_VALID_CONTACT", "No usable number or address is on record.";
     ChannelInsecure = "D19_CHANNEL_INSECURE",

@@ -162,7 +162,9 @@ fn verdict(route: Route<'_>, place: &Place<'_>, now: Timestamp) -> Verdict {
         },
         look_again: None,
     };
-    let Some((at, codes)) = place.next_allowed(route.channel, route.facts.sent, now) else {
+    let exemption = route.policy.exemption.as_ref().filter(|_| pass.exempt);
+    let caps = exemption.map_or(&[][..], |exemption| exemption.caps.as_slice());
+    let Some((at, codes)) = place.next_allowed(route.channel, route.facts.sent, now, caps) else {
         return no(Code::NoWindow);
     };
     if at == now {

@@ -21,6 +21,8 @@ pub struct Ask<'a> {
     pub task_due: Timestamp,
     /// Whether the finding is still open and the task's version current.
     pub still_needed: bool,
+    /// Whether it confirms or reminds of an appointment.
+    pub appointment: bool,
     /// Whether it withdraws a task; that needs no consent.
     pub cancellation: bool,
     /// The stated reason of a named person, for [`Purpose::Etreat`] only.

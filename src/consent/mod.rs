@@ -10,6 +10,7 @@ mod decide;
 mod decision;
 mod directive;
 mod document;
+mod exemption;
 mod facts;
 mod policy;
 mod route;

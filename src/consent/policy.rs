@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use crate::crm::ContactSystem;
 
 use super::document::{Diagnostic, Document, Table};
+use super::exemption::{self, Exemption};
 use super::words::{Channel, ContentClass, Obligation};
 
 const EMBEDDED: (&str, &str) = (
@@ -28,6 +29,7 @@ pub struct Policy {
     pub(super) adult_age: i16,
     pub(super) marketing_methods: Vec<String>,
     pub(super) implied: Implied,
+    pub(super) exemption: Option<Exemption>,
     pub(super) channels: BTreeMap<Channel, ChannelRule>,
     pub(super) caps: Vec<Cap>,
     pub(super) quiet_channels: Vec<Channel>,
@@ -144,6 +146,15 @@ impl Policy {
             .collect()
     }
 
+    /// Whether a channel takes a contact point of this kind and use.
+    pub fn takes(&self, channel: Channel, system: ContactSystem, usage: Option<&str>) -> bool {
+        self.channels.get(&channel).is_some_and(|rule| {
+            let mut uses = rule.uses.iter().flatten();
+            rule.contact == Some(system)
+                && (rule.uses.is_none() || uses.any(|wanted| usage == Some(wanted.as_str())))
+        })
+    }
+
     /// The version, `YYYY-MM-DD.N`.
     pub fn version(&self) -> &str {
         &self.version
@@ -161,6 +172,9 @@ fn read(root: &Table<'_, '_>) -> Option<Policy> {
     let adult = root.required("adult_age", "an age in years", root.count("adult_age"));
     let methods = root.need_list("marketing_methods", "a method", owned);
     let implied = root.need_table("implied_treatment").and_then(implied);
+    let exemption = root
+        .table("appointment_exemption")
+        .and_then(exemption::read);
     let channels = root.need_table("channels").map(channels);
     let caps = root.tables("cap").into_iter().filter_map(cap).collect();
     let quiet = root.need_table("quiet_hours").and_then(quiet);
@@ -174,6 +188,7 @@ fn read(root: &Table<'_, '_>) -> Option<Policy> {
         adult_age: i16::try_from(adult?).ok()?,
         marketing_methods: methods?,
         implied: implied?,
+        exemption,
         channels: channels?,
         caps,
         quiet_channels,
@@ -193,7 +208,7 @@ fn owned(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn channel_list(table: &Table<'_, '_>, key: &str) -> Option<Vec<Channel>> {
+pub(super) fn channel_list(table: &Table<'_, '_>, key: &str) -> Option<Vec<Channel>> {
     table.need_list(
         key,
         &format!("one of {}", Channel::WORDS.join(", ")),

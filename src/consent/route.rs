@@ -27,6 +27,8 @@ pub(super) struct Pass {
     pub(super) codes: Vec<Code>,
     /// When the consent ceases to permit.
     pub(super) until: Option<Timestamp>,
+    /// Whether it rests on the exemption for appointments, whose own caps bind then.
+    pub(super) exempt: bool,
 }
 
 /// Why a channel may not be used.
@@ -74,6 +76,7 @@ impl<'a> Route<'a> {
             consents: ground.entry.map(|entry| entry.id).into_iter().collect(),
             codes,
             until: ground.until,
+            exempt: ground.code == Code::AppointmentExempt,
         })
     }
 
@@ -119,8 +122,12 @@ impl<'a> Route<'a> {
             Cell::Refused(Code::NoConsent) if purpose == Purpose::Hmarkt => {
                 Err(Refusal::of(Code::MarketingNoAuth))
             }
-            Cell::Refused(code @ (Code::NoConsent | Code::ConsentExpired)) => {
-                self.implied(at).ok_or(Refusal::of(code))
+            Cell::Refused(Code::NoConsent) => self
+                .implied(at)
+                .or_else(|| self.exempt(at))
+                .ok_or(Refusal::of(Code::NoConsent)),
+            Cell::Refused(Code::ConsentExpired) => {
+                self.implied(at).ok_or(Refusal::of(Code::ConsentExpired))
             }
             Cell::Refused(code) => Err(Refusal::of(code)),
         }
@@ -183,14 +190,39 @@ impl<'a> Route<'a> {
         } else {
             return None;
         };
-        let starts = self.facts.entries.iter().map(|entry| entry.from);
-        let until = starts.filter(|from| *from > at).min();
         Some(Ground {
             entry: None,
             content,
             code: Code::TreatmentContact,
-            until,
+            until: self.next_entry(at),
         })
+    }
+
+    /// Row 8c: confirmations and reminders of appointments, where the policy permits them. A consent
+    /// that has run out is not made up for.
+    fn exempt(self, at: Timestamp) -> Option<Ground<'a>> {
+        let exemption = self.policy.exemption.as_ref()?;
+        let Ask {
+            purpose,
+            content,
+            appointment,
+            ..
+        } = *self.ask;
+        let fits = appointment
+            && purpose == Purpose::Treat
+            && content <= exemption.content
+            && exemption.channels.contains(&self.channel);
+        fits.then(|| Ground {
+            entry: None,
+            content,
+            code: Code::AppointmentExempt,
+            until: self.next_entry(at),
+        })
+    }
+
+    fn next_entry(self, at: Timestamp) -> Option<Timestamp> {
+        let starts = self.facts.entries.iter().map(|entry| entry.from);
+        starts.filter(|from| *from > at).min()
     }
 
     /// Rows 9 and 10: the first contact point that will do and was not stopped.

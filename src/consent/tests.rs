@@ -11,6 +11,8 @@ use crate::crm::{ContactSystem, PartialDate};
 mod directives;
 #[path = "edge_case_tests.rs"]
 mod edge_cases;
+#[path = "exemption_tests.rs"]
+mod exemption;
 #[path = "property_tests.rs"]
 mod properties;
 #[path = "window_tests.rs"]
@@ -59,6 +61,8 @@ struct Case {
     language: Option<String>,
     emergency: Option<String>,
     implied: bool,
+    appointment: bool,
+    exempt: bool,
 }
 
 impl Case {
@@ -81,6 +85,8 @@ impl Case {
             language: None,
             emergency: None,
             implied: false,
+            appointment: false,
+            exempt: false,
         }
     }
 
@@ -98,6 +104,7 @@ impl Case {
             content: self.content,
             task_due: self.due,
             still_needed: true,
+            appointment: self.appointment,
             cancellation: false,
             emergency_reason: self.emergency.as_deref(),
         }
@@ -121,7 +128,7 @@ impl Case {
     }
 
     fn decide(&self, now: Timestamp) -> Decision {
-        let policy = Policy::embedded().unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let policy = policy(self.exempt);
         let policy = policy.with_implied_treatment_contact(self.implied);
         decide(&self.ask(), &self.facts(), &policy, now)
     }
@@ -129,6 +136,19 @@ impl Case {
     fn codes(&self) -> Vec<&'static str> {
         self.decide(at(NOON)).reason_codes()
     }
+}
+
+/// The shipped policy, with the exemption for appointments switched on where asked.
+fn policy(exempt: bool) -> Policy {
+    let shipped = include_str!("../../mappings/care/contact-policy.toml");
+    let off = "[appointment_exemption]\npermitted = false";
+    assert!(shipped.contains(off));
+    let text = if exempt {
+        shipped.replace(off, "[appointment_exemption]\npermitted = true")
+    } else {
+        shipped.to_owned()
+    };
+    Policy::compile("contact-policy.toml", &text).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 fn point(id: u128, system: ContactSystem, usage: Option<&str>) -> ContactPoint {
@@ -169,7 +189,7 @@ fn a_recorded_consent_allows_with_the_obligations_of_the_channel() {
     );
     assert_eq!(window.zone, "America/New_York");
     assert_eq!(decision.valid_until, Some(at("2026-03-03T02:00:00Z")));
-    assert_eq!(decision.policy_version, "2026-11-01.1");
+    assert_eq!(decision.policy_version, "2026-11-22.1");
 }
 
 #[test]

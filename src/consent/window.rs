@@ -70,12 +70,13 @@ impl<'a> Place<'a> {
     }
 
     /// The earliest instant from `at` on at which `channel` may be used, with the reasons for
-    /// waiting. `None` where the search horizon holds none.
+    /// waiting; the caps `more` bind besides the policy's. `None` where the search horizon holds none.
     pub(super) fn next_allowed(
         &self,
         channel: Channel,
         sent: &[Sent],
         at: Timestamp,
+        more: &[Cap],
     ) -> Option<(Timestamp, Vec<Code>)> {
         let days = i64::from(self.policy.horizon_days);
         let horizon = at.checked_add(SignedDuration::from_hours(24 * days)).ok()?;
@@ -83,7 +84,7 @@ impl<'a> Place<'a> {
         let mut next = at;
         let mut codes = Vec::new();
         loop {
-            let free = self.free(channel, sent, next)?;
+            let free = self.free((channel, more), sent, next)?;
             let open = match &windows {
                 Some(windows) => opening(windows, free)?,
                 None => free,
@@ -172,11 +173,17 @@ impl<'a> Place<'a> {
     }
 
     /// The earliest instant from `at` on at which no cap is reached.
-    fn free(&self, channel: Channel, sent: &[Sent], at: Timestamp) -> Option<Timestamp> {
+    fn free(
+        &self,
+        (channel, more): (Channel, &[Cap]),
+        sent: &[Sent],
+        at: Timestamp,
+    ) -> Option<Timestamp> {
         let caps = self
             .policy
             .caps
             .iter()
+            .chain(more)
             .filter(|cap| cap.channels.contains(&channel));
         let caps: Vec<&Cap> = caps.collect();
         let mut free = at;

@@ -81,6 +81,9 @@ pub struct Contact {
     /// FHIR `ContactPointUse`.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub usage: Option<String>,
+    /// Whether the person prefers it (XTN-18).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<bool>,
 }
 
 /// A postal address; kept for the time zone and the place only.

@@ -49,6 +49,7 @@ const CONTACT: &[(&str, FieldType)] = &[
     ("system", Word(ContactSystem::WORDS)),
     ("value", Text),
     ("use", Text),
+    ("preferred", Flag),
 ];
 const ADDRESS: &[(&str, FieldType)] = &[
     ("line", Texts),

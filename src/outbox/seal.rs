@@ -88,7 +88,13 @@ impl Setting<'_> {
         allowed: &Allowed<'_>,
     ) -> Result<Outgoing, Error> {
         let reach = allowed.reach(task, self.now)?;
-        let parts = self.parts(claimed, task, allowed.decision.content)?;
+        let mut parts = self.parts(claimed, task, allowed.decision.content)?;
+        let by_channel = &task.detail.performers;
+        let role = allowed
+            .decision
+            .channel
+            .and_then(|one| by_channel.get(&one));
+        parts.performer_role = role.copied().or(parts.performer_role);
         let action = match claimed.kind {
             EnvelopeKind::Revised => Action::Revised(reach),
             EnvelopeKind::Requested | EnvelopeKind::Cancelled => Action::Requested(reach),
@@ -109,6 +115,10 @@ impl Setting<'_> {
         let reason = reason.ok_or(no_word("task.statusReason"))?;
         let mut parts = self.parts(claimed, task, consent::ContentClass::C0)?;
         parts.due = claimed.expires_at;
+        // Which of several it went to is not looked up: the task's id says which one it is.
+        parts.performer_role = parts
+            .performer_role
+            .filter(|_| task.detail.performers.is_empty());
         self.outgoing(claimed, &parts, &Action::Cancelled(reason))
     }
 

@@ -33,7 +33,14 @@ pub(super) fn reconcile(
     let mut wants = Vec::new();
     round.settle_merged(record, effects);
     for rule in site.rules.iter() {
-        let evaluations = care::evaluate(rule, &view.chart, site, &zoned);
+        let mut evaluations = if site.runs(rule) {
+            care::evaluate(rule, &view.chart, site, &zoned)
+        } else {
+            Vec::new()
+        };
+        care::relieve(rule, &mut evaluations, |rule, cycle| {
+            done(record, rule, cycle)
+        });
         for evaluation in &evaluations {
             round.remember(evaluation.next_check);
         }
@@ -228,6 +235,21 @@ impl Round<'_> {
             self.end_topic(finding, TopicEnd::Merged, record);
         }
     }
+}
+
+/// Whether a task was completed for a cycle of a rule.
+fn done(record: &Record, rule: &str, cycle: &str) -> bool {
+    let mut findings = record.findings.iter();
+    findings.any(|finding| {
+        let completed = |task: &TaskRow| {
+            let topics = &task.detail.topics;
+            task.state == TaskState::Completed
+                && topics.iter().any(|topic| topic.finding == finding.id)
+        };
+        finding.detail.rule == rule
+            && finding.detail.cycle == cycle
+            && record.tasks.iter().any(completed)
+    })
 }
 
 /// The detail of a finding whose cycle no verdict names any more, in the words of the verdict that

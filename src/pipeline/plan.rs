@@ -211,7 +211,9 @@ impl Desk<'_> {
     /// value is known.
     pub(super) fn contacts(&self, view: &View, record: &mut Record, effects: &mut Effects) {
         let mut current: Vec<Vec<u8>> = Vec::new();
-        for (rank, contact) in (0_i64..).zip(&view.demographics.contacts) {
+        let mut contacts: Vec<&Contact> = view.demographics.contacts.iter().collect();
+        contacts.sort_by_key(|contact| contact.preferred != Some(true));
+        for (rank, contact) in (0_i64..).zip(contacts) {
             let Some(index) = contact_index(self.keys, contact) else {
                 continue;
             };

@@ -4,12 +4,14 @@
 //! alone, where the whole may leave no later than the task by itself, and where the task is at least
 //! as urgent. What comes to be denied later falls out and goes on alone.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::findings::Round;
 use crate::care::{Evaluation, PerformerRole, Rule, TaskState, TopicEnd};
-use crate::consent::{ContentClass, Decision, Outcome, Purpose};
+use crate::consent::{Channel, ContentClass, Decision, Outcome, Purpose};
 use crate::store::{FindingRow, MAX_TOPICS, Record, TaskDetail, TaskRow, TaskTopic};
 
 /// A finding that asks for a task.
@@ -17,6 +19,7 @@ pub(super) struct Want {
     topic: TaskTopic,
     purpose: Purpose,
     performer: PerformerRole,
+    performers: BTreeMap<Channel, PerformerRole>,
 }
 
 impl Want {
@@ -29,6 +32,7 @@ impl Want {
             channels: topic.channels.clone(),
             priority: topic.priority,
             performer: self.performer,
+            performers: self.performers.clone(),
             topics: vec![topic],
         }
     }
@@ -59,6 +63,7 @@ impl Round<'_> {
             },
             purpose: template.purpose,
             performer: template.performer,
+            performers: template.performers.clone(),
         }
     }
 
@@ -181,6 +186,7 @@ impl Round<'_> {
             && host.due_at > self.desk.cause.now
             && ours.purpose == theirs.purpose
             && ours.performer == theirs.performer
+            && ours.performers == theirs.performers
             && ours.priority >= theirs.priority
             && ours.content < ContentClass::C3
             && theirs.content < ContentClass::C3
@@ -298,6 +304,7 @@ impl Round<'_> {
                 },
                 purpose: task.detail.purpose,
                 performer: task.detail.performer,
+                performers: task.detail.performers.clone(),
             });
         }
     }

@@ -3,6 +3,8 @@
 //! They lie in the task's sealed cell, not in a table of their own: they are read and written only
 //! with their task, under the lock of its person, and a rule's name tells a diagnosis.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,9 @@ pub struct TaskDetail {
     pub priority: Priority,
     /// Who acts, the same for every reason.
     pub performer: PerformerRole,
+    /// Who acts on a channel, where that differs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub performers: BTreeMap<Channel, PerformerRole>,
     /// The reasons, in the order in which they were added; those that ended, too.
     #[serde(default)]
     pub topics: Vec<TaskTopic>,

@@ -49,6 +49,7 @@ fn task(topic: TaskTopic) -> TaskRow {
             channels: topic.channels.clone(),
             priority: topic.priority,
             performer: PerformerRole::CareCoordinator,
+            performers: std::collections::BTreeMap::new(),
             topics: vec![topic],
         },
     }

@@ -28,6 +28,7 @@ mod identity;
 mod identity_moves;
 mod intake;
 mod intake_load;
+mod journeys;
 mod loops;
 mod oracle;
 mod outbox_connection;

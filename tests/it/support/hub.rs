@@ -17,6 +17,8 @@ use super::wait::until;
 
 /// What a test changes in the configuration.
 pub(crate) struct Setup {
+    /// The `rules` line, in place of every gap, referral and missed appointment.
+    pub(crate) rules: Option<&'static str>,
     /// The mode of source, location and every rule.
     pub(crate) mode: &'static str,
     /// Whether treatment contact is implied.
@@ -40,6 +42,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            rules: None,
             mode: "live",
             implied: true,
             broker: None,
@@ -74,6 +77,14 @@ impl Setup {
             more,
             ..
         } = self;
+        let rules = self.rules.map_or_else(
+            || {
+                format!(
+                    r#"rules = {{ hba1c-due = "{mode}", referral-outstanding = "{mode}", missed-appointment = "{mode}" }}"#
+                )
+            },
+            ToOwned::to_owned,
+        );
         let broker = self
             .broker
             .as_ref()
@@ -96,7 +107,7 @@ filter = "debug"
 name = "riverside"
 zone = "America/New_York"
 locations = [{{ name = "main", mode = "{mode}" }}]
-rules = {{ hba1c-due = "{mode}", referral-outstanding = "{mode}", missed-appointment = "{mode}" }}
+{rules}
 implied_treatment_contact = {implied}
 {hours}
 {tenant}
