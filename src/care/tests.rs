@@ -130,7 +130,13 @@ fn only_the_rules_that_read_what_changed_are_touched() {
         appointments: true,
         ..Touched::default()
     };
-    assert_eq!(ids(visit), ["missed-appointment", "referral-outstanding"]);
+    let of_visits = [
+        "appointment-confirmation",
+        "appointment-reminder",
+        "missed-appointment",
+        "referral-outstanding",
+    ];
+    assert_eq!(ids(visit), of_visits);
     let referral = Touched {
         requests: true,
         ..Touched::default()
@@ -142,7 +148,7 @@ fn only_the_rules_that_read_what_changed_are_touched() {
             ..Touched::default()
         })
         .len(),
-        3
+        5
     );
     let other = Touched {
         concepts: concepts("asthma"),

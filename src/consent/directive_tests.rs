@@ -333,6 +333,7 @@ fn no_sharing_stops_machines_and_leaves_people() {
 fn what_a_parent_permits_ends_when_the_child_comes_of_age() {
     let said = ConsentChange {
         consenter: Some(Consenter::Representative),
+        until: None,
         ..texts()
     };
     let reading = &read_as(&[told(said.clone())], true, Some("2008-06-01"))[0];

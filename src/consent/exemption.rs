@@ -20,7 +20,7 @@ pub(super) fn read(table: Table<'_, '_>) -> Option<Exemption> {
     let most = table.need_parsed("content", "C0 or C1", |text| {
         ContentClass::from_name(text).filter(|class| *class < ContentClass::C2)
     });
-    let mut limit = |key, most| {
+    let limit = |key, most| {
         let found = table.required(key, "a number", table.count(key));
         if found.is_some_and(|found| !(1..=most).contains(&found)) {
             table.problem(key, &format!("1 to {most}"), "another number");

@@ -87,7 +87,7 @@ fn one_a_day_and_three_a_week_bind_the_exemption_even_where_the_policy_has_no_ca
     let shipped = include_str!("../../mappings/care/contact-policy.toml");
     let (before, rest) = shipped.split_once("[[cap]]").unwrap();
     let (_caps, after) = rest.split_once("# 47 CFR 64.1200(c)(1)").unwrap();
-    let text = format!("{before}{after}").replace(
+    let text = format!("{before}#{after}").replace(
         "[appointment_exemption]\npermitted = false",
         "[appointment_exemption]\npermitted = true",
     );

@@ -146,15 +146,6 @@ impl Policy {
             .collect()
     }
 
-    /// Whether a channel takes a contact point of this kind and use.
-    pub fn takes(&self, channel: Channel, system: ContactSystem, usage: Option<&str>) -> bool {
-        self.channels.get(&channel).is_some_and(|rule| {
-            let mut uses = rule.uses.iter().flatten();
-            rule.contact == Some(system)
-                && (rule.uses.is_none() || uses.any(|wanted| usage == Some(wanted.as_str())))
-        })
-    }
-
     /// The version, `YYYY-MM-DD.N`.
     pub fn version(&self) -> &str {
         &self.version

@@ -8,6 +8,7 @@ use super::code::Code;
 use super::facts::{Ask, ContactPoint, Entry, Facts};
 use super::policy::{ChannelRule, Policy};
 use super::words::{Channel, ContentClass, Obligation, Purpose};
+use crate::crm::ContactSystem;
 
 /// A question about one channel.
 #[derive(Clone, Copy)]
@@ -302,6 +303,17 @@ impl<'a> Route<'a> {
                 .templates
                 .iter()
                 .any(|known| primary(known) == primary(language))
+    }
+}
+
+impl Policy {
+    /// Whether a channel takes a contact point of this kind and use.
+    pub fn takes(&self, channel: Channel, system: ContactSystem, usage: Option<&str>) -> bool {
+        self.channels.get(&channel).is_some_and(|rule| {
+            let mut uses = rule.uses.iter().flatten();
+            rule.contact == Some(system)
+                && (rule.uses.is_none() || uses.any(|wanted| usage == Some(wanted.as_str())))
+        })
     }
 }
 

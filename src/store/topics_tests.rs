@@ -49,7 +49,7 @@ fn task(topic: TaskTopic) -> TaskRow {
             channels: topic.channels.clone(),
             priority: topic.priority,
             performer: PerformerRole::CareCoordinator,
-            performers: std::collections::BTreeMap::new(),
+            performers: BTreeMap::new(),
             topics: vec![topic],
         },
     }

@@ -151,7 +151,7 @@ on_each_store! {
         let (state, codes) = decided(&hub, "TEST-1").await;
         assert_eq!((state.as_str(), codes), ("withheld", vec!["D13_NO_CONSENT".to_owned()]));
         let (_, codes) = decided(&hub, "TEST-2").await;
-        assert_eq!(codes, ["D14_CONSENT_DENIED"]);
+        assert!(codes.contains(&"D14_CONSENT_DENIED".to_owned()), "{codes:?}");
         let told = shown(&hub, hub.person("TEST-1").await).await;
         assert!(told["told"][0]["why"].as_str().unwrap().contains("consents_verified"), "{told}");
         hub.daemon.stop().await;
@@ -184,13 +184,15 @@ on_each_store! {
     async fn what_a_sender_takes_away_no_longer_binds(database) {
         let hub = hub(database, true).await;
         let publicity = |code: &str| format!("PD1|{}{code}", "|".repeat(10));
-        let wish = format!("{}\n{}", publicity("01"), call("A"));
+        let wish = format!("{}\n{}", publicity("03"), call("A"));
         hub.hear(&[ill("D-1", "TEST-1", &wish)]).await;
         hub.settled().await;
-        assert_eq!(decided(&hub, "TEST-1").await.1, ["D14_CONSENT_DENIED"]);
+        let codes = decided(&hub, "TEST-1").await.1;
+        assert!(codes.contains(&"D14_CONSENT_DENIED".to_owned()), "{codes:?}");
         // A message that says nothing of it leaves it; `""` takes it away.
         hub.hear(&[later("A-1", "TEST-1", "PD1|")]).await;
-        assert_eq!(decided(&hub, "TEST-1").await.1, ["D14_CONSENT_DENIED"]);
+        let codes = decided(&hub, "TEST-1").await.1;
+        assert!(codes.contains(&"D14_CONSENT_DENIED".to_owned()), "{codes:?}");
         hub.hear(&[later("A-2", "TEST-1", &publicity("\"\""))]).await;
         let ada = hub.person("TEST-1").await;
         hub.until_task_is(ada, "requested").await;
