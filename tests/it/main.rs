@@ -14,6 +14,7 @@ mod support;
 
 mod agreement;
 mod application_ack;
+mod api;
 mod broker;
 mod cli;
 mod canary;
