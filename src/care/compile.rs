@@ -7,6 +7,7 @@ use crate::crm::{AppointmentStatus, Priority, RequestKind};
 
 use super::calendar::{Calendar, Span};
 use super::evaluate::GapStatus;
+use super::parked::Parked;
 use super::reason;
 use super::rule::{
     Deadline, Due, Evidence, Gap, Kind, Loop, Missed, PerformerRole, PriorityFrom, Referral, Rule,
@@ -69,9 +70,10 @@ fn read(root: &Table<'_, '_>) -> Option<Rule> {
     let holidays = root.list("holidays", "a date (YYYY-MM-DD)", |text| text.parse().ok());
     let only_listed = root.flag("only_listed");
     let (sentences, kind) = kind(root)?;
+    let parks = matches!(&kind, Some(Kind::Gap(gap)) if gap.parked.is_some());
     let reasons = root
         .need_table("reason")
-        .map(|table| reason::read(table, sentences));
+        .map(|table| reason::read(table, sentences, parks));
     let task = root.need_table("task").and_then(|table| task(table, &kind));
     let reads: BTreeSet<String> = reads?.into_iter().collect();
     let (things, concepts): (BTreeSet<String>, BTreeSet<String>) = reads
@@ -170,7 +172,13 @@ fn gap(root: &Table<'_, '_>) -> Option<Gap> {
         table.finish();
         Some((prospective?, grace?))
     });
+    let parked = root.table("parked").map(parked);
     let (population, (age_from, age_through)) = population?;
+    let parked = match parked {
+        Some(None) => return None,
+        Some(read) => read,
+        None => None,
+    };
     let (satisfied, within) = satisfied?;
     let (prospective, grace) = timing?;
     Some(Gap {
@@ -181,6 +189,28 @@ fn gap(root: &Table<'_, '_>) -> Option<Gap> {
         within,
         prospective,
         grace,
+        parked,
+    })
+}
+
+/// `by` lists concepts of appointments, or is `["any"]`.
+fn parked(table: Table<'_, '_>) -> Option<Parked> {
+    let by = table.need_list("by", "a concept of an appointment, or `any` alone", name);
+    let any = by.iter().flatten().any(|word| word == "any");
+    if by
+        .as_ref()
+        .is_some_and(|by| by.is_empty() || (any && by.len() > 1))
+    {
+        let found = if any { "both" } else { "none" };
+        table.problem("by", "concepts of appointments, or `any` alone", found);
+    }
+    let within = span(&table, "within");
+    let grace = span(&table, "grace");
+    table.finish();
+    Some(Parked {
+        by: if any { Vec::new() } else { by? },
+        within: within?,
+        grace: grace?,
     })
 }
 

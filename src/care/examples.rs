@@ -77,6 +77,8 @@ struct AppointmentText {
     start: Option<Moment>,
     #[serde(default)]
     orders: Vec<String>,
+    #[serde(default)]
+    concepts: Vec<String>,
     /// Each status with its time, the last one standing.
     history: Vec<(Timestamp, AppointmentStatus)>,
 }
@@ -89,6 +91,7 @@ struct Expect {
     cycle: Option<String>,
     due: Option<String>,
     overdue: Option<bool>,
+    parked: Option<bool>,
     priority: Option<String>,
     task_due: Option<String>,
     next_check: Option<String>,
@@ -167,6 +170,11 @@ impl Expect {
                 "overdue",
                 self.overdue.map(|is| is.to_string()),
                 verdict.overdue.to_string(),
+            ),
+            (
+                "parked",
+                self.parked.map(|is| is.to_string()),
+                verdict.parked.to_string(),
             ),
             (
                 "priority",
@@ -261,6 +269,7 @@ impl AppointmentText {
             end: None,
             orders: self.orders.iter().map(|id| identifier(id)).collect(),
             location: None,
+            concepts: self.concepts.clone(),
             history: self.history.clone(),
             changed_at,
         })

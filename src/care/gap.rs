@@ -56,12 +56,14 @@ pub(super) fn evaluate(
         Some(due) if today < due => case.satisfied(due),
         fallen_due => case.unsatisfied(fallen_due, entered, history),
     };
+    let parks = case.park(&mut verdict);
     let later = [ages_out, case.next_evidence()];
     let later = later
         .into_iter()
         .flatten()
         .filter_map(|date| case.instant(date));
-    verdict.next_check = verdict.next_check.into_iter().chain(later).min();
+    let known = verdict.next_check.into_iter().chain(parks);
+    verdict.next_check = known.chain(later).min();
     verdict
 }
 
@@ -84,6 +86,21 @@ impl<'a> Case<'a> {
         let ages_out = birthday(birth, self.gap.age_through.checked_add(1)?);
         // A partial onset can end after today and has begun all the same.
         Some((of_age.max(onset.min(self.today)), ages_out))
+    }
+
+    /// Lets a finding rest where the rule says so; gives when that can change by time alone.
+    fn park(&self, verdict: &mut Evaluation) -> Option<Timestamp> {
+        let foreseen = [GapStatus::OpenGap, GapStatus::ProspectiveGap];
+        let parked = self.gap.parked.as_ref();
+        let rest = parked
+            .filter(|_| foreseen.contains(&verdict.status))?
+            .rest(self.chart, self.now);
+        if rest.day.is_some() {
+            let dates = [("appointment", rest.day), ("due", verdict.due)];
+            verdict.parked = true;
+            verdict.reason = reason::fill(self.rule, "parked", &dates);
+        }
+        rest.next_check
     }
 
     fn satisfied(&self, due: Date) -> Evaluation {

@@ -13,6 +13,7 @@ pub mod examples;
 mod finding;
 mod gap;
 mod journey;
+mod parked;
 mod reason;
 mod referral;
 mod rule;

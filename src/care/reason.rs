@@ -16,6 +16,9 @@ pub(super) const GAP: &[(&str, &[&str])] = &[
     ("history", &[]),
 ];
 
+/// The sentence of a gap rule that appointments park.
+pub(super) const PARKED: (&str, &[&str]) = ("parked", &["appointment", "due"]);
+
 /// Sentences of a referral rule.
 pub(super) const REFERRAL: &[(&str, &[&str])] = &[
     (Loop::Requested.name(), &["asked", "since", "due"]),
@@ -48,9 +51,10 @@ pub(super) const UPCOMING: &[(&str, &[&str])] = &[
 pub(super) fn read(
     table: Table<'_, '_>,
     sentences: &[(&str, &[&str])],
+    parked: bool,
 ) -> std::collections::BTreeMap<String, String> {
     let mut reasons = std::collections::BTreeMap::new();
-    for (key, places) in sentences {
+    for (key, places) in sentences.iter().chain(parked.then_some(&PARKED)) {
         let Some(text) = table.need_text(key) else {
             continue;
         };

@@ -11,6 +11,7 @@ use crate::crm::{AppointmentStatus, Identifier, Payload, Pointer, Priority, Requ
 
 use super::calendar::{Calendar, Span};
 use super::evaluate::{Evaluation, GapStatus};
+use super::parked::Parked;
 use super::upcoming::Upcoming;
 use super::{compile, embedded};
 
@@ -199,6 +200,7 @@ pub(super) struct Gap {
     pub(super) within: Span,
     pub(super) prospective: Span,
     pub(super) grace: Span,
+    pub(super) parked: Option<Parked>,
 }
 
 /// Pointers that count.
@@ -331,10 +333,17 @@ impl Rule {
         }
     }
 
+    /// Whether a booked appointment lets its findings rest. It rests on nothing that such an
+    /// appointment tells, so the mode of their source is not its.
+    fn is_parked_by_appointments(&self) -> bool {
+        matches!(&self.kind, Kind::Gap(gap) if gap.parked.is_some())
+    }
+
     /// Whether what changed can change a verdict.
     pub fn is_touched_by(&self, touched: &Touched) -> bool {
         (self.reads_person && touched.person)
-            || (self.reads_appointments && touched.appointments)
+            || ((self.reads_appointments || self.is_parked_by_appointments())
+                && touched.appointments)
             || (self.reads_requests && touched.requests)
             || !self.concepts.is_disjoint(&touched.concepts)
     }

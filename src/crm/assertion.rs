@@ -13,7 +13,7 @@ use super::change::{
 };
 use super::directive::ConsentChange;
 use super::group::Group;
-use super::record::{Appointment, Pointer, Request, RequestKind, share_identifier};
+use super::record::{Appointment, Pointer, Request, RequestKind, concept_keys, share_identifier};
 use super::status::Sex;
 use super::time::PartialDate;
 
@@ -139,6 +139,7 @@ impl Origin<'_> {
                 end: change.end.value().cloned(),
                 orders: change.orders.clone(),
                 location: change.location.value().cloned(),
+                concepts: concept_keys(change.concepts.value()),
                 history: vec![(self.event_time, change.status)],
                 changed_at: self.event_time,
             };
@@ -165,6 +166,9 @@ impl Origin<'_> {
         set(&mut next.start, &change.start);
         set(&mut next.end, &change.end);
         set(&mut next.location, &change.location);
+        if change.concepts.is_said() {
+            next.concepts = concept_keys(change.concepts.value());
+        }
         let payload = Payload::Appointment(next);
         vec![self.again(assertion, payload)]
     }

@@ -36,6 +36,7 @@ fn visit(status: AppointmentStatus, start: Tri<Moment>) -> Change {
         end: Tri::Absent,
         orders: vec![],
         location: Tri::Absent,
+        concepts: Tri::Absent,
     })
 }
 

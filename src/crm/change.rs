@@ -168,6 +168,9 @@ pub struct AppointmentChange {
     /// The configured location, where a table names one.
     #[serde(default)]
     pub location: Tri<String>,
+    /// What it is for, as concept keys, the whole list.
+    #[serde(default)]
+    pub concepts: Tri<Vec<String>>,
 }
 
 /// What a message says about an order or a referral.

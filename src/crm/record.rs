@@ -43,10 +43,29 @@ pub struct Appointment {
     pub orders: Vec<Identifier>,
     /// The configured location.
     pub location: Option<String>,
+    /// What it is for, as concept keys of a site's table; never a code or a text of the sender.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concepts: Vec<String>,
     /// Every status a source reported, by event time; late ones included.
     pub history: Vec<(Timestamp, AppointmentStatus)>,
     /// The event time of the latest change.
     pub changed_at: Timestamp,
+}
+
+/// The concept keys of a list, each once. What is not of a key's form, such as a sender's code or
+/// text that a site layer let through, is not kept.
+pub(super) fn concept_keys(said: Option<&Vec<String>>) -> Vec<String> {
+    let is_key = |text: &&String| {
+        text.len() <= 48
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    let mut keys: Vec<String> = said.into_iter().flatten().filter(is_key).cloned().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// Whether a request is a referral or another order. What is known to be a referral stays one; the

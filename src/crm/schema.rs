@@ -97,6 +97,7 @@ pub(super) const ENTITIES: &[Entity] = &[
             ("end", Moment),
             ("orders", Objects(IDENTIFIER)),
             ("location", Text),
+            ("concepts", Texts),
         ],
         required: &["identifiers", "status"],
     },
