@@ -134,6 +134,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "hl7",
             "mapping",
             "message",
+            "outbox",
             "outreach",
             "phi",
             "store",

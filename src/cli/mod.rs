@@ -25,6 +25,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config;
+use crate::outbox::events::TASK_EVENT_SCHEMA;
+use crate::outbox::schema::OUTREACH_TASK_TEXT;
 
 /// Exit code for a wrong command line (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -106,6 +108,12 @@ enum Command {
     /// Record, import, show and withdraw consent, and lift restrictions that were read.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
+    /// Print the JSON Schema of what is exchanged with a CRM.
+    Schema {
+        /// Which message.
+        #[arg(value_parser = ["outreach-task", "task-event"])]
+        message: String,
+    },
     /// Print the version.
     Version,
 }
@@ -175,6 +183,10 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
         Command::Task(command) => task::run(&global, command).await?,
         Command::Token(command) => token::run(&global, command).await?,
         Command::Consent(command) => consent::run(&global, command).await?,
+        Command::Schema { message } => output::line(match message.as_str() {
+            "task-event" => TASK_EVENT_SCHEMA,
+            _ => OUTREACH_TASK_TEXT,
+        })?,
         Command::Version => output::line(concat!("careloop ", env!("CARGO_PKG_VERSION")))?,
     }
     Ok(ExitCode::SUCCESS)
