@@ -72,7 +72,7 @@ pub(super) struct Round<'a> {
     pub(super) view: &'a View,
     /// Whether what is known of the person changed, so that answers of consent may have, too.
     pub(super) retold: bool,
-    next: &'a mut Option<Timestamp>,
+    pub(super) next: &'a mut Option<Timestamp>,
 }
 
 impl Round<'_> {

@@ -338,3 +338,7 @@ fn place(routing_key: &str) -> &str {
         .rsplit_once('.')
         .map_or(routing_key, |(place, _priority)| place)
 }
+
+#[cfg(test)]
+#[path = "sharing_tests.rs"]
+mod tests;

@@ -19,6 +19,19 @@ pub struct TenantKeys {
     pub(super) inbox: Mutex<HashMap<KeyId, Key>>,
 }
 
+#[cfg(test)]
+impl TenantKeys {
+    /// Fresh keys that no database knows, for tests that need no store.
+    pub fn fresh() -> Self {
+        let key = Key::generate(KeyId(1)).expect("random bytes");
+        Self {
+            index: IndexKey::new(&key),
+            tenant: key,
+            inbox: Mutex::default(),
+        }
+    }
+}
+
 /// How many cells and rows each key of a tenant protects.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeyStatus {
