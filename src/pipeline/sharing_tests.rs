@@ -177,6 +177,7 @@ impl World {
             rules: Arc::new(rules()),
             policy: Policy::embedded().ok().unwrap(),
             feeds: std::collections::HashMap::new(),
+            is_stopped: std::sync::atomic::AtomicBool::new(false),
         };
         let person = Uuid::from_u128(1);
         let mut record = Record::new(person).unwrap();
@@ -223,6 +224,7 @@ impl World {
         let change = Change::read(entity, values).unwrap();
         let origin = Origin {
             person: self.record.person,
+            marks: &[],
             source: "adt",
             event_time: self.now,
             message: Uuid::now_v7(),

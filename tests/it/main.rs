@@ -36,6 +36,7 @@ mod outbox_connection;
 mod outbox_outage;
 mod outbox_rabbit;
 mod schema;
+mod shared_tasks;
 mod slice;
 mod standing;
 mod task_events;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{Delivery, OPERATOR, Stage, departures, words};
-use crate::care::{FindingState, Rules, TaskState};
+use crate::care::{FindingState, Rules, TaskState, TopicEnd};
 use crate::cli::output;
 use crate::clock;
 use crate::config::{Config, Source};
@@ -268,6 +268,7 @@ fn stayed(people: &[Person], listed: &[TaskListing], zone: &TimeZone) -> anyhow:
             if let Some((state, why)) = staying(task, listing) {
                 let code = task.detail.code.name();
                 let again = listing.next_allowed_at.as_deref();
+                let again = again.filter(|_| !task.state.is_terminal());
                 let again = again.and_then(|at| at.parse().ok()).map(|at| {
                     let zone_name = zone.iana_name().unwrap_or("UTC");
                     format!(" Asked again {} ({zone_name}).", words::clock(at, zone))
@@ -297,7 +298,16 @@ fn staying(task: &TaskRow, listing: &TaskListing) -> Option<(&'static str, Strin
             ),
         )),
         TaskState::Cancelled if task.released_at.is_none() => {
-            Some(("ended", "What it was for is settled.".to_owned()))
+            let mut ends = task.detail.topics.iter().filter_map(|topic| topic.ended);
+            let shared = ends.any(|(_, why)| why == TopicEnd::Moved);
+            Some(if shared {
+                (
+                    "shared",
+                    "It is a reason of another task now: one contact for both.".to_owned(),
+                )
+            } else {
+                ("ended", "What it was for is settled.".to_owned())
+            })
         }
         TaskState::Expired => Some(("too late", "Its due date has passed.".to_owned())),
         _ => None,

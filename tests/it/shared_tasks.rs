@@ -1,0 +1,159 @@
+//! One outreach, several reasons: findings share a task and leave it again, and a booked visit lets a
+//! finding rest.
+
+use careloop::care::FindingState;
+use serde_json::Value;
+
+use crate::support::clinic::told;
+use crate::support::hub::{Hub, Setup};
+use crate::support::on_each_store;
+use crate::support::said::{DIABETES, Said, hours_ago};
+
+/// A site whose schedule calls a diabetes visit `DMFU`.
+fn setup(folder: &std::path::Path) -> Setup {
+    let layer = "extends = \"hl7v2.siu\"\nlayer = \"test-site\"\n[tables.appointment_concept]\nDMFU = \"diabetes-visit\"\n";
+    std::fs::write(folder.join("site.toml"), layer).unwrap();
+    Setup {
+        source: format!(
+            "mappings = [\"hl7v2\", \"file:{}\"]",
+            folder.join("site.toml").display()
+        ),
+        ..Setup::default()
+    }
+}
+
+/// A referral that has had no answer for too long.
+fn referral<'a>(id: &'a str, priority: &str) -> Said<'a> {
+    let day = hours_ago(24 * 25);
+    Said {
+        at: day.clone(),
+        ..Said::of("REF^I12", id, "TEST-1")
+    }
+    .with(format!("RF1||{priority}|||O|REF-1^HIS|{day}"))
+}
+
+fn ill<'a>(id: &'a str) -> Said<'a> {
+    Said::of("ADT^A08", id, "TEST-1").with(DIABETES)
+}
+
+fn result<'a>(id: &'a str) -> Said<'a> {
+    let day = hours_ago(1);
+    let order = format!(
+        "OBR|1|P-1^HIS|R-{id}^LAB|4548-4^Test^LN|||{day}|||||||||||||||{day}|||F\n\
+         OBX|1|NM|4548-4^Test^LN||1|1|||||F|||{day}"
+    );
+    Said {
+        at: hours_ago(1),
+        ..Said::of("ORU^R01", id, "TEST-1")
+    }
+    .with(order)
+}
+
+/// A visit in a week; S12 books, S26 is a no-show.
+fn visit<'a>(kind: &'a str, id: &'a str, hours: i64) -> Said<'a> {
+    let start = hours_ago(-24 * 7);
+    Said {
+        at: hours_ago(hours),
+        ..Said::of(kind, id, "TEST-1")
+    }
+    .with(format!("SCH||A-1^HIS||||||DMFU|30|min|^^30^{start}"))
+}
+
+fn kinds(envelope: &Value) -> Vec<&str> {
+    let topics = envelope["data"]["topics"].as_array().unwrap();
+    topics
+        .iter()
+        .map(|topic| topic["kind"].as_str().unwrap())
+        .collect()
+}
+
+async fn states(hub: &Hub) -> Vec<FindingState> {
+    let ada = hub.person("TEST-1").await;
+    let mut states: Vec<FindingState> = hub
+        .record(ada)
+        .await
+        .findings
+        .iter()
+        .map(|finding| finding.state)
+        .collect();
+    states.sort_unstable();
+    states
+}
+
+on_each_store! {
+    async fn two_findings_share_a_task_and_each_change_is_a_newer_version(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[referral("F-1", "R")]).await;
+        let tasks = hub.settled().await;
+        assert_eq!((tasks.len(), tasks[0].state.as_str()), (1, "requested"));
+        hub.hear(&[ill("D-1")]).await;
+        let tasks = hub.settled().await;
+        assert_eq!(tasks.len(), 1, "the second finding joins the first one's task");
+        hub.hear(&[result("R-1")]).await;
+        let tasks = hub.settled().await;
+        assert_eq!((tasks.len(), tasks[0].state.as_str()), (1, "requested"));
+        let envelopes = hub.spooled();
+        let versions: Vec<(String, u64)> = envelopes
+            .iter()
+            .map(|envelope| { let (kind, _, version) = told(envelope); (kind, version) })
+            .collect();
+        let expected = [("requested", 1), ("revised", 2), ("revised", 3)];
+        assert_eq!(versions, expected.map(|(kind, version)| (kind.to_owned(), version)));
+        assert_eq!(kinds(&envelopes[1]), ["referral", "chronic-follow-up"]);
+        assert_eq!(kinds(&envelopes[2]), ["referral"]);
+        for envelope in &envelopes {
+            assert_eq!(envelope["data"]["task"]["id"], envelopes[0]["data"]["task"]["id"]);
+            assert_eq!(envelope["data"]["dedupe"]["key"], envelopes[0]["data"]["dedupe"]["key"]);
+        }
+    }
+}
+
+on_each_store! {
+    async fn an_urgent_finding_waits_for_no_other_and_others_join_it(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[ill("D-1")]).await;
+        assert_eq!(hub.settled().await.len(), 1);
+        hub.hear(&[referral("F-1", "S")]).await;
+        let tasks = hub.settled().await;
+        assert_eq!(tasks.len(), 2, "a published routine task takes in nothing urgent");
+        let urgent: Vec<Value> = hub.spooled().into_iter().filter(|one| one["data"]["task"]["priority"] == "stat").collect();
+        assert_eq!(urgent.len(), 1);
+        assert_eq!(kinds(&urgent[0]), ["referral"]);
+    }
+}
+
+on_each_store! {
+    async fn a_booked_visit_parks_its_finding_and_a_no_show_asks_anew(database) {
+        let setup = setup(database.folder.path());
+        let hub = Hub::start(database, setup).await;
+        hub.hear(&[ill("D-1")]).await;
+        assert_eq!(hub.settled().await[0].state, "requested");
+        hub.hear(&[visit("SIU^S12", "V-1", 3)]).await;
+        assert_eq!(hub.settled().await[0].state, "cancelled");
+        assert_eq!(hub.spooled()[1]["data"]["task"]["statusReason"], "appointment-booked");
+        assert_eq!(states(&hub).await, [FindingState::Parked]);
+        hub.hear(&[visit("SIU^S26", "V-2", 2)]).await;
+        let tasks = hub.settled().await;
+        let envelopes = hub.spooled();
+        let last = told(envelopes.iter().rev().find(|one| kinds(one) == ["chronic-follow-up"]).unwrap());
+        assert_eq!((last.0.as_str(), last.2), ("requested", 1), "a new task, not the old one");
+        assert!(states(&hub).await.contains(&FindingState::Open));
+        assert!(tasks.len() >= 2);
+    }
+}
+
+on_each_store! {
+    async fn a_finding_that_a_result_closed_says_so(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[ill("D-1"), result("R-1")]).await;
+        let ada = hub.person("TEST-1").await;
+        let record = hub.record(ada).await;
+        let closed: Vec<&str> = record
+            .findings
+            .iter()
+            .map(|finding| finding.detail.reason.as_str())
+            .collect();
+        assert!(closed.iter().all(|reason| reason.contains("is on record; the next falls due")), "{closed:?}");
+        assert_eq!(closed.len(), 1);
+    }
+}
