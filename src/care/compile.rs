@@ -150,7 +150,7 @@ pub(super) fn name(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-fn span(table: &Table<'_, '_>, key: &str) -> Option<Span> {
+pub(super) fn span(table: &Table<'_, '_>, key: &str) -> Option<Span> {
     table.need_parsed(key, Span::FORM, Span::parse)
 }
 
@@ -172,7 +172,7 @@ fn gap(root: &Table<'_, '_>) -> Option<Gap> {
         table.finish();
         Some((prospective?, grace?))
     });
-    let parked = root.table("parked").map(parked);
+    let parked = root.table("parked").map(Parked::read);
     let (population, (age_from, age_through)) = population?;
     let parked = match parked {
         Some(None) => return None,
@@ -190,27 +190,6 @@ fn gap(root: &Table<'_, '_>) -> Option<Gap> {
         prospective,
         grace,
         parked,
-    })
-}
-
-/// `by` lists concepts of appointments, or is `["any"]`.
-fn parked(table: Table<'_, '_>) -> Option<Parked> {
-    let by = table.need_list("by", "a concept of an appointment, or `any` alone", name);
-    let any = by.iter().flatten().any(|word| word == "any");
-    if by
-        .as_ref()
-        .is_some_and(|by| by.is_empty() || (any && by.len() > 1))
-    {
-        let found = if any { "both" } else { "none" };
-        table.problem("by", "concepts of appointments, or `any` alone", found);
-    }
-    let within = span(&table, "within");
-    let grace = span(&table, "grace");
-    table.finish();
-    Some(Parked {
-        by: if any { Vec::new() } else { by? },
-        within: within?,
-        grace: grace?,
     })
 }
 

@@ -3,9 +3,11 @@
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
+use crate::consent::Table;
 use crate::crm::{Appointment, AppointmentStatus, Chart};
 
 use super::calendar::{Span, day_start};
+use super::compile::{name, span};
 
 /// Which appointments park a finding.
 #[derive(Clone, Debug)]
@@ -28,6 +30,27 @@ pub(super) struct Rest {
 }
 
 impl Parked {
+    /// `by` lists concepts of appointments, or is `["any"]`.
+    pub(super) fn read(table: Table<'_, '_>) -> Option<Self> {
+        let by = table.need_list("by", "a concept of an appointment, or `any` alone", name);
+        let any = by.iter().flatten().any(|word| word == "any");
+        if by
+            .as_ref()
+            .is_some_and(|by| by.is_empty() || (any && by.len() > 1))
+        {
+            let found = if any { "both" } else { "none" };
+            table.problem("by", "concepts of appointments, or `any` alone", found);
+        }
+        let within = span(&table, "within");
+        let grace = span(&table, "grace");
+        table.finish();
+        Some(Self {
+            by: if any { Vec::new() } else { by? },
+            within: within?,
+            grace: grace?,
+        })
+    }
+
     /// Whether a finding rests at `now`: a matching appointment lies within reach, or is just over
     /// and its evidence may still come. One that was missed, called off or never confirmed does not
     /// count, so the finding opens again at once.

@@ -37,23 +37,6 @@ vocabulary! {
     }
 }
 
-impl TaskCode {
-    /// Whether one contact can serve both. What brings a person to a visit can be said in one call;
-    /// everything else keeps to its own kind, since it has another addressee or another clock.
-    pub fn shares_with(self, other: Self) -> bool {
-        let arranges_a_visit = |code: Self| {
-            matches!(
-                code,
-                Self::OutreachCall
-                    | Self::ScheduleVisit
-                    | Self::RescheduleNoShow
-                    | Self::ReferralFollowUp
-            )
-        };
-        self == other || (arranges_a_visit(self) && arranges_a_visit(other))
-    }
-}
-
 vocabulary! {
     /// The reason class that leaves the hub (`topic.kind` of the message schema).
     TopicKind {

@@ -1,5 +1,6 @@
 //! The states of an outreach task, as a table.
 
+use super::rule::TaskCode;
 use crate::crm::vocabulary;
 
 vocabulary! {
@@ -105,6 +106,23 @@ vocabulary! {
         Merged = "patient-merged",
         /// Nobody answered; the finding asks anew.
         Unanswered = "unanswered",
+    }
+}
+
+impl TaskCode {
+    /// Whether one contact can serve both. What brings a person to a visit can be said in one call;
+    /// everything else keeps to its own kind, since it has another addressee or another clock.
+    pub fn shares_with(self, other: Self) -> bool {
+        let arranges_a_visit = |code: Self| {
+            matches!(
+                code,
+                Self::OutreachCall
+                    | Self::ScheduleVisit
+                    | Self::RescheduleNoShow
+                    | Self::ReferralFollowUp
+            )
+        };
+        self == other || (arranges_a_visit(self) && arranges_a_visit(other))
     }
 }
 

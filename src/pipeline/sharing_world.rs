@@ -190,6 +190,7 @@ impl World {
                 system: ContactSystem::Phone,
                 value: "555-0100".into(),
                 usage: Some("mobile".into()),
+                preferred: None,
             },
         });
         let mut world = Self {
