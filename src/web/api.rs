@@ -190,7 +190,7 @@ async fn answer(
 }
 
 /// A body of JSON.
-fn json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+fn json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Box<Problem>> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -202,10 +202,12 @@ fn json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Byte
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         let title = "Expected a body of application/json.";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Problem::new(status, "media-type", title));
+        return Err(Box::new(Problem::new(status, "media-type", title)));
     }
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-        _ => Problem::form("body: expected it whole, found it cut short".to_owned()),
+    body.map_err(|rejection| {
+        Box::new(match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+            _ => Problem::form("body: expected it whole, found it cut short".to_owned()),
+        })
     })
 }

@@ -1,4 +1,4 @@
-//! The API's description (OpenAPI 3.1) and the schemas of the messages, as files that are compiled
+//! The API's description (`OpenAPI` 3.1) and the schemas of the messages, as files that are compiled
 //! in.
 
 use axum::Router;

@@ -77,13 +77,18 @@ impl Problem {
     }
 }
 
+impl From<Box<Self>> for Problem {
+    fn from(boxed: Box<Self>) -> Self {
+        *boxed
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         if let Refusal::Store(error) = &refusal {
             tracing::warn!(%error, "http: a question cannot be answered");
         }
-        let (status, title) = words(&refusal);
-        let mut problem = Self::new(status, refusal.code(), title);
+        let mut problem = Self::new(status(&refusal), refusal.code(), title(&refusal));
         if matches!(
             refusal,
             Refusal::Changing | Refusal::Unavailable | Refusal::Store(_)
@@ -104,71 +109,52 @@ impl From<Refusal> for Problem {
     }
 }
 
-const fn words(refusal: &Refusal) -> (StatusCode, &'static str) {
+const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Unauthenticated => (
-            StatusCode::UNAUTHORIZED,
-            "Expected `Authorization: Bearer` with a token that is in force.",
-        ),
-        Refusal::Expired => (
-            StatusCode::UNAUTHORIZED,
-            "The token has expired; make a new one with `careloop token create`.",
-        ),
-        Refusal::Scope => (
-            StatusCode::FORBIDDEN,
-            "The token's scopes do not permit this.",
-        ),
-        Refusal::PurposeMissing => (
-            StatusCode::BAD_REQUEST,
-            "State the purpose: `?purpose=TREAT`, or the header Purpose-Of-Use.",
-        ),
-        Refusal::PurposeUnknown => (
-            StatusCode::BAD_REQUEST,
-            "The purpose is none of TREAT, HOPERAT, HMARKT, ETREAT.",
-        ),
-        Refusal::PurposeNotAllowed => (
-            StatusCode::FORBIDDEN,
-            "The token does not permit the stated purpose.",
-        ),
-        Refusal::PurposeMismatch => (
-            StatusCode::FORBIDDEN,
-            "The task is there for another purpose than the stated one.",
-        ),
-        Refusal::Agreement => (
-            StatusCode::FORBIDDEN,
-            "No business associate agreement in force covers the tasks.",
-        ),
-        Refusal::Mode => (
-            StatusCode::FORBIDDEN,
-            "The rule, the source or the location only observes.",
-        ),
-        Refusal::Stopped => (
-            StatusCode::CONFLICT,
-            "All outreach is stopped; ask again when it is resumed.",
-        ),
-        Refusal::Consent(_) => (StatusCode::FORBIDDEN, "Consent does not allow it."),
-        Refusal::NotFound => (StatusCode::NOT_FOUND, "There is nothing of this id."),
-        Refusal::Gone(_) => (StatusCode::GONE, "The task has ended."),
-        Refusal::NotYet(..) => (
-            StatusCode::CONFLICT,
-            "The person may not be contacted yet; ask again when `nextAllowed` says.",
-        ),
-        Refusal::Changing => (
-            StatusCode::CONFLICT,
-            "The person's record is being changed; ask again at once.",
-        ),
-        Refusal::CrmIdTaken => (
-            StatusCode::CONFLICT,
-            "The id is registered for another person.",
-        ),
-        Refusal::Form(_) => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "The body has another form than expected.",
-        ),
-        Refusal::Unavailable | Refusal::Store(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "careloop cannot answer now; ask again.",
-        ),
+        Refusal::Unauthenticated | Refusal::Expired => StatusCode::UNAUTHORIZED,
+        Refusal::Scope
+        | Refusal::PurposeNotAllowed
+        | Refusal::PurposeMismatch
+        | Refusal::Agreement
+        | Refusal::Mode
+        | Refusal::Consent(_) => StatusCode::FORBIDDEN,
+        Refusal::PurposeMissing | Refusal::PurposeUnknown => StatusCode::BAD_REQUEST,
+        Refusal::Stopped | Refusal::NotYet(..) | Refusal::Changing | Refusal::CrmIdTaken => {
+            StatusCode::CONFLICT
+        }
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::Gone(_) => StatusCode::GONE,
+        Refusal::Form(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refusal::Unavailable | Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+const fn title(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unauthenticated => {
+            "Expected `Authorization: Bearer` with a token that is in force."
+        }
+        Refusal::Expired => "The token has expired; make a new one with `careloop token create`.",
+        Refusal::Scope => "The token's scopes do not permit this.",
+        Refusal::PurposeMissing => {
+            "State the purpose: `?purpose=TREAT`, or the header Purpose-Of-Use."
+        }
+        Refusal::PurposeUnknown => "The purpose is none of TREAT, HOPERAT, HMARKT, ETREAT.",
+        Refusal::PurposeNotAllowed => "The token does not permit the stated purpose.",
+        Refusal::PurposeMismatch => "The task is there for another purpose than the stated one.",
+        Refusal::Agreement => "No business associate agreement in force covers the tasks.",
+        Refusal::Mode => "The rule, the source or the location only observes.",
+        Refusal::Stopped => "All outreach is stopped; ask again when it is resumed.",
+        Refusal::Consent(_) => "Consent does not allow it.",
+        Refusal::NotFound => "There is nothing of this id.",
+        Refusal::Gone(_) => "The task has ended.",
+        Refusal::NotYet(..) => {
+            "The person may not be contacted yet; ask again when `nextAllowed` says."
+        }
+        Refusal::Changing => "The person's record is being changed; ask again at once.",
+        Refusal::CrmIdTaken => "The id is registered for another person.",
+        Refusal::Form(_) => "The body has another form than expected.",
+        Refusal::Unavailable | Refusal::Store(_) => "careloop cannot answer now; ask again.",
     }
 }
 
