@@ -1,20 +1,20 @@
-//! Decides about one envelope that is due: under the lock of its person, and as of now.
+//! Decides about one envelope that is due, on the record of its person and as of now. What is decided
+//! is written only where nobody changed the person in between.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::Error;
 use super::publisher::Outgoing;
 use super::relay::Relay;
 use super::seal::{Allowed, Setting};
 use crate::care::{TaskEvent, TaskState};
-use crate::clock;
 use crate::config::Mode;
-use crate::consent::{Hold, Outcome};
+use crate::consent::{Channel, Hold, Outcome, Sent};
 use crate::crm::View;
 use crate::outreach;
 use crate::store::{
-    AuditEntry, ClaimedEnvelope, DecisionRow, EnvelopeKind, Record, TaskRow, Tx, Withdrawal,
+    Claimant, ClaimedEnvelope, Clearing, DecisionRow, EnvelopeKind, LastDecision, Record, TaskRow,
+    Then, Withdrawal,
 };
 
 /// How long to wait where a deferral names no instant.
@@ -32,56 +32,62 @@ struct End {
     event: Option<TaskEvent>,
 }
 
+/// An envelope that is due, with what its decision builds on.
+pub(super) struct Due<'a> {
+    pub(super) envelope: &'a ClaimedEnvelope,
+    /// The newest decision at publishing of its task.
+    pub(super) last: Option<&'a LastDecision>,
+    pub(super) claimant: Claimant,
+    pub(super) now: Timestamp,
+}
+
+/// What is to be written, and what leaves.
+type Cleared = (Clearing, Option<Outgoing>);
+
+impl Due<'_> {
+    fn clearing(&self, then: Then) -> Clearing {
+        Clearing {
+            envelope: self.envelope.id,
+            person: self.envelope.person,
+            message: self.envelope.message,
+            task: None,
+            decision: None,
+            then,
+        }
+    }
+}
+
 impl Relay {
-    /// Decides about one envelope, under the lock of its person. `None` means that it does not
-    /// leave now; the rows say why.
-    pub(super) async fn clear(
-        &self,
-        tx: &mut Tx,
-        envelope: &ClaimedEnvelope,
-    ) -> Result<Option<Outgoing>, Error> {
-        tx.lock_person(envelope.person).await?;
-        // After the lock: a withdrawal that was committed while this waited is then in the past.
-        let now = clock::now();
-        let record = tx.load(envelope.person, now).await?;
-        let found = record.as_ref().and_then(|record| {
-            record
-                .tasks
-                .iter()
-                .find(|task| task.id == envelope.task)
-                .map(|task| (record, task))
+    /// Decides about one envelope.
+    pub(super) fn clear(&self, due: &Due<'_>, record: Option<&Record>) -> Cleared {
+        let Due { envelope, now, .. } = due;
+        let found = record.and_then(|record| {
+            let mut tasks = record.tasks.iter();
+            let task = tasks.find(|task| task.id == envelope.task)?;
+            Some((record, task))
         });
         let Some((record, task)) = found else {
-            tx.end_envelope(envelope.id, "dropped", "content-error")
-                .await?;
-            return Ok(None);
+            return (due.clearing(Then::Orphan), None);
         };
         let setting = Setting {
             tenant: &self.site.config.name,
             public_url: &self.public_url,
-            now,
+            now: *now,
         };
-        if envelope.kind == EnvelopeKind::Cancelled && envelope.expires_at <= now {
-            tx.end_envelope(envelope.id, "dropped", "expired").await?;
-            return Ok(None);
+        if envelope.kind == EnvelopeKind::Cancelled && envelope.expires_at <= *now {
+            return (due.clearing(Then::End("dropped", "expired", None)), None);
         }
         if envelope.kind == EnvelopeKind::Cancelled {
-            let built = setting.cancellation(envelope, task);
-            return self
-                .sealed((tx, now), envelope, (record, task), built)
-                .await;
+            let clearing = due.clearing(Then::Leave(due.claimant, None));
+            return sealed(due, task, clearing, setting.cancellation(envelope, task));
         }
         if record.holds.contains(&Hold::ChangePending) {
             // What is being committed decides, so the question waits for it.
-            tx.postpone(envelope.id, now + UNTIL_COMMITTED).await?;
-            return Ok(None);
+            return (due.clearing(Then::Wait(*now + UNTIL_COMMITTED)), None);
         }
-        match self.over(envelope, (record, task), now) {
-            Some(end) => {
-                self.end((tx, now), envelope, (record, task), end).await?;
-                Ok(None)
-            }
-            None => self.ask(tx, envelope, (record, task), &setting).await,
+        match self.over(envelope, (record, task), *now) {
+            Some(end) => (ended(due, task, None, end), None),
+            None => self.ask(due, (record, task), &setting),
         }
     }
 
@@ -114,57 +120,55 @@ impl Relay {
         None
     }
 
-    /// Asks consent as of now, and records the answer.
-    async fn ask(
+    /// Asks consent as of now.
+    fn ask(
         &self,
-        tx: &mut Tx,
-        envelope: &ClaimedEnvelope,
+        due: &Due<'_>,
         (record, task): (&Record, &TaskRow),
         setting: &Setting<'_>,
-    ) -> Result<Option<Outgoing>, Error> {
-        let now = setting.now;
+    ) -> Cleared {
         let view = self.site.view(&record.assertions);
-        let mut row = self.decide((record, task), &view, now);
-        row.id = tx.store_decision_once(&row).await?;
+        let mut row = self.decide((record, task), &view, due.now);
+        row.id = due
+            .last
+            .and_then(|last| last.same_as(&row))
+            .unwrap_or(row.id);
         let decision = &row.decision;
         let mut next = task.clone();
         next.decision = Some(row.id);
         match decision.result {
             Outcome::Allow | Outcome::AllowWithObligations => {
-                tx.store_task(record, &next).await?;
-                // The answer to this envelope will speak of this contact point.
                 let contact = (decision.contact_point, decision.channel);
-                tx.set_contact(envelope.id, contact).await?;
-                let language = view.demographics.language.as_deref();
                 let allowed = Allowed {
                     id: row.id,
                     decision,
-                    language,
+                    language: view.demographics.language.as_deref(),
                 };
-                self.sealed(
-                    (tx, now),
-                    envelope,
-                    (record, &next),
-                    setting.request(envelope, task, &allowed),
-                )
-                .await
+                let built = setting.request(due.envelope, task, &allowed);
+                let clearing = Clearing {
+                    task: Some(next.clone()),
+                    decision: Some(row),
+                    ..due.clearing(Then::Leave(due.claimant, Some(contact)))
+                };
+                sealed(due, &next, clearing, built)
             }
             Outcome::Defer => {
-                tx.store_task(record, &next).await?;
-                let later = decision.next_allowed_at.unwrap_or(now + LONGEST_WAIT);
-                tx.postpone(envelope.id, later).await?;
-                Ok(None)
+                let later = decision.next_allowed_at.unwrap_or(due.now + LONGEST_WAIT);
+                let clearing = Clearing {
+                    task: Some(next),
+                    decision: Some(row),
+                    ..due.clearing(Then::Wait(later))
+                };
+                (clearing, None)
             }
             Outcome::Deny | Outcome::HumanReview => {
                 next.ask_at = decision.look_again_at;
-                let event = Some(TaskEvent::Denied);
                 let end = End {
                     state: "withdrawn",
                     reason: "consent-revoked",
-                    event,
+                    event: Some(TaskEvent::Denied),
                 };
-                self.end((tx, now), envelope, (record, &next), end).await?;
-                Ok(None)
+                (ended(due, &next, Some(row), end), None)
             }
         }
     }
@@ -199,76 +203,6 @@ impl Relay {
         }
     }
 
-    /// Ends an envelope with its task; where an earlier try may have arrived, a cancellation
-    /// follows it.
-    async fn end(
-        &self,
-        (tx, now): (&mut Tx, Timestamp),
-        envelope: &ClaimedEnvelope,
-        (record, task): (&Record, &TaskRow),
-        end: End,
-    ) -> Result<(), Error> {
-        let End {
-            state,
-            reason,
-            event,
-        } = end;
-        let mut next = task.clone();
-        let state_after = event.and_then(|event| task.state.after(event));
-        next.state = state_after.unwrap_or(task.state);
-        next.changed_at = now;
-        tx.store_task(record, &next).await?;
-        // Nothing is left to end where the newer version of a task was only too late to be told.
-        let told = envelope.kind == EnvelopeKind::Revised && next.state.is_terminal();
-        if envelope.in_doubt || told {
-            let withdrawal = Withdrawal {
-                task: task.id,
-                reason,
-                message: envelope.message,
-            };
-            tx.withdraw_task(&withdrawal, now).await?;
-        }
-        tx.end_envelope(envelope.id, state, reason).await?;
-        // The calendar finds out when this task may be asked again.
-        tx.look_at(record.person, now).await?;
-        tx.audit(&AuditEntry {
-            at: now,
-            actor: "relay".to_owned(),
-            action: "task.withdraw",
-            outcome: "done",
-            purpose: None,
-            entity: ("task", Some(task.id)),
-            message: envelope.message,
-            detail: Some(reason.to_owned()),
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// An envelope that cannot be written is ended, loudly: it would fail for ever.
-    async fn sealed(
-        &self,
-        (tx, now): (&mut Tx, Timestamp),
-        envelope: &ClaimedEnvelope,
-        (record, task): (&Record, &TaskRow),
-        built: Result<Outgoing, super::envelope::Error>,
-    ) -> Result<Option<Outgoing>, Error> {
-        match built {
-            Ok(outgoing) => Ok(Some(outgoing)),
-            Err(error) => {
-                tracing::error!(envelope = %envelope.id, %error, "a task cannot be written as a message");
-                let event = Some(TaskEvent::Denied);
-                let end = End {
-                    state: "dropped",
-                    reason: "content-error",
-                    event,
-                };
-                self.end((tx, now), envelope, (record, task), end).await?;
-                Ok(None)
-            }
-        }
-    }
-
     /// A rule that is gone observes.
     fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
         let leading = task.leading().map(|topic| topic.rule.as_str());
@@ -276,5 +210,67 @@ impl Relay {
         rule.map_or(Mode::Observe, |rule| {
             self.site.mode(rule, &record.assertions)
         })
+    }
+}
+
+/// Ends an envelope with its task; where an earlier try may have arrived, a cancellation follows it.
+fn ended(due: &Due<'_>, task: &TaskRow, decision: Option<DecisionRow>, end: End) -> Clearing {
+    let mut next = task.clone();
+    let state_after = end.event.and_then(|event| task.state.after(event));
+    next.state = state_after.unwrap_or(task.state);
+    next.changed_at = due.now;
+    // Nothing is left to end where the newer version of a task was only too late to be told.
+    let told = due.envelope.kind == EnvelopeKind::Revised && next.state.is_terminal();
+    let withdrawal = (due.envelope.in_doubt || told).then_some(Withdrawal {
+        task: task.id,
+        reason: end.reason,
+        message: due.envelope.message,
+    });
+    Clearing {
+        task: Some(next),
+        decision,
+        ..due.clearing(Then::End(end.state, end.reason, withdrawal))
+    }
+}
+
+/// An envelope that cannot be written is ended, loudly: it would fail for ever.
+fn sealed(
+    due: &Due<'_>,
+    task: &TaskRow,
+    clearing: Clearing,
+    built: Result<Outgoing, super::envelope::Error>,
+) -> Cleared {
+    match built {
+        Ok(outgoing) => (clearing, Some(outgoing)),
+        Err(error) => {
+            tracing::error!(envelope = %due.envelope.id, %error, "a task cannot be written as a message");
+            let end = End {
+                state: "dropped",
+                reason: "content-error",
+                event: Some(TaskEvent::Denied),
+            };
+            (ended(due, task, clearing.decision, end), None)
+        }
+    }
+}
+
+/// Takes what was decided about one envelope into the record, for the person's other ones.
+pub(super) fn follow(record: &mut Record, clearing: &Clearing, task: Uuid, now: Timestamp) {
+    match &clearing.then {
+        Then::Leave(_, Some((contact, Some(channel)))) => {
+            let slot = slot(*contact, *channel, now);
+            record.sent.retain(|(known, _)| *known != task);
+            record.sent.push((task, slot));
+        }
+        Then::End(..) => record.sent.retain(|(known, _)| *known != task),
+        Then::Leave(..) | Then::Wait(_) | Then::Orphan => {}
+    }
+}
+
+const fn slot(contact: Option<Uuid>, channel: Channel, at: Timestamp) -> Sent {
+    Sent {
+        at,
+        channel,
+        contact,
     }
 }

@@ -1,9 +1,10 @@
 //! Claims what is due, asks consent again, publishes, and records the answer.
 //!
-//! The claim is a short transaction: it finds a hold, or it marks the envelope *publishing* with a
-//! deadline; a withdrawal that comes later waits for that. Publishing never begins after the
+//! The claim is a short transaction: it finds that the person changed, or it marks the envelope
+//! *publishing* with a deadline; a withdrawal that comes later waits for that. Publishing never begins after the
 //! deadline, and no transaction is open over the network.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,12 +15,16 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Error;
+use super::clear::{Due, follow};
 use super::publisher::{Outgoing, Published, Publisher, PublisherState};
 use crate::clock;
 use crate::config::{Pace, TASKS_DESTINATION};
 use crate::guard::guarded;
 use crate::site::Site;
-use crate::store::{AuditEntry, PublishOutcome, Store};
+use crate::store::{
+    AuditEntry, Claimant, ClaimedEnvelope, Clearing, EnvelopeKind, LastDecision, PublishOutcome,
+    Record, Settled, Store, Then, Tx,
+};
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,7 @@ pub struct Relay {
 /// What a claim decided to send.
 struct Cleared {
     id: Uuid,
+    task: Option<Uuid>,
     person: Uuid,
     token: Uuid,
     deadline: Timestamp,
@@ -127,33 +133,98 @@ impl Relay {
         Ok(true)
     }
 
+    /// Decides on what is read, outside of the write transaction, so that the writer stays free; then
+    /// marks what may leave, where nobody changed the person in between. The rest is decided anew.
     async fn claim(&self, now: Timestamp) -> Result<(usize, Vec<Cleared>), Error> {
-        let mut tx = self.store.write(self.site.tenant).await?;
-        // A stop counts from its commit on, whatever this process was last told. That it was lifted
-        // is for the watch to say, who then has everybody looked at.
-        if tx.outreach_stop().await?.is_some() {
+        let tenant = self.site.tenant;
+        let mut tx = self.store.read(tenant).await?;
+        let stopped = self.is_stopped(&mut tx).await?;
+        let due = tx.due_envelopes(now, self.pace.batch).await?;
+        let people: Vec<Uuid> = due.iter().map(|one| one.person).collect();
+        let tasks: Vec<Uuid> = due.iter().map(|one| one.task).collect();
+        let now = clock::now();
+        let mut records: HashMap<Uuid, Record> = HashMap::new();
+        for record in tx.load_all(&people, now).await? {
+            records.insert(record.person, record);
+        }
+        let last = tx.last_decisions(&tasks).await?;
+        drop(tx);
+        let decided = self.decide_all(&due, &mut records, &last);
+        let mut tx = self.store.write(tenant).await?;
+        if self.is_stopped(&mut tx).await? != stopped {
+            return Ok((due.len(), Vec::new()));
+        }
+        let unchanged = tx
+            .take_unchanged(&records.values().collect::<Vec<_>>())
+            .await?;
+        let nobody = Record::new(Uuid::nil()).map_err(Error::from)?;
+        let standing: Vec<(&Record, &Clearing)> = decided
+            .iter()
+            .map(|(clearing, _)| (records.get(&clearing.person).unwrap_or(&nobody), clearing))
+            .filter(|(record, clearing)| {
+                unchanged.contains(&record.person) || matches!(clearing.then, Then::Orphan)
+            })
+            .collect();
+        let marked = tx.write_clearings(&standing, now).await?;
+        tx.commit().await?;
+        let cleared = decided
+            .into_iter()
+            .zip(&due)
+            .filter(|((clearing, _), _)| marked.contains(&clearing.envelope))
+            .filter_map(|((clearing, outgoing), envelope)| {
+                let Then::Leave(claimant, _) = clearing.then else {
+                    return None;
+                };
+                Some(Cleared {
+                    id: envelope.id,
+                    task: (envelope.kind != EnvelopeKind::Cancelled).then_some(envelope.task),
+                    person: envelope.person,
+                    token: claimant.token,
+                    deadline: claimant.deadline,
+                    outgoing: outgoing?,
+                })
+            })
+            .collect();
+        Ok((due.len(), cleared))
+    }
+
+    /// A stop counts from its commit on, whatever this process was last told. That it was lifted is
+    /// for the watch to say, who then has everybody looked at.
+    async fn is_stopped(&self, tx: &mut Tx) -> Result<bool, Error> {
+        let stopped = tx.outreach_stop().await?.is_some();
+        if stopped {
             self.site.is_stopped.store(true, Ordering::Relaxed);
         }
-        let due = tx.due_envelopes(now, self.pace.batch).await?;
-        let mut cleared = Vec::new();
-        for envelope in &due {
-            if let Some(outgoing) = self.clear(&mut tx, envelope).await? {
-                let token = Uuid::now_v7();
-                let limit = SignedDuration::try_from(self.pace.publishing);
-                let deadline = clock::now() + limit.unwrap_or(SignedDuration::from_secs(10));
-                if tx.mark_publishing(envelope.id, token, deadline).await? {
-                    cleared.push(Cleared {
-                        id: envelope.id,
-                        person: envelope.person,
-                        token,
-                        deadline,
-                        outgoing,
-                    });
-                }
+        Ok(stopped)
+    }
+
+    fn decide_all(
+        &self,
+        envelopes: &[ClaimedEnvelope],
+        records: &mut HashMap<Uuid, Record>,
+        last: &HashMap<Uuid, LastDecision>,
+    ) -> Vec<(Clearing, Option<Outgoing>)> {
+        let limit = SignedDuration::try_from(self.pace.publishing);
+        let limit = limit.unwrap_or(SignedDuration::from_secs(10));
+        let mut decided = Vec::with_capacity(envelopes.len());
+        for envelope in envelopes {
+            let now = clock::now();
+            let due = Due {
+                envelope,
+                last: last.get(&envelope.task),
+                claimant: Claimant {
+                    token: Uuid::now_v7(),
+                    deadline: now + limit,
+                },
+                now,
+            };
+            let one = self.clear(&due, records.get(&envelope.person));
+            if let Some(record) = records.get_mut(&envelope.person) {
+                follow(record, &one.0, envelope.task, now);
             }
+            decided.push(one);
         }
-        tx.commit().await?;
-        Ok((due.len(), cleared))
+        decided
     }
 
     async fn publish(&self, cleared: &[Cleared]) -> Vec<PublishOutcome> {
@@ -179,18 +250,21 @@ impl Relay {
 
     async fn settle(&self, cleared: &[Cleared], outcomes: &[PublishOutcome]) -> Result<(), Error> {
         let now = clock::now();
+        let answers: Vec<Settled> = cleared
+            .iter()
+            .zip(outcomes)
+            .map(|(one, outcome)| Settled {
+                envelope: one.id,
+                task: one.task,
+                person: one.person,
+                token: one.token,
+                outcome: *outcome,
+                retry_at: now + wait_after(*outcome),
+                disclosure: one.disclosure(now),
+            })
+            .collect();
         let mut tx = self.store.write(self.site.tenant).await?;
-        for (one, outcome) in cleared.iter().zip(outcomes) {
-            // First the person, as everybody does who changes their tasks.
-            tx.lock_person(one.person).await?;
-            let retry_at = now + wait_after(*outcome);
-            let settled = tx
-                .settle((one.id, one.token), *outcome, now, retry_at)
-                .await?;
-            if settled && *outcome == PublishOutcome::Confirmed {
-                tx.audit(&one.disclosure(now)).await?;
-            }
-        }
+        tx.settle(&answers, now).await?;
         tx.commit().await?;
         for (one, outcome) in cleared.iter().zip(outcomes) {
             (self.published)(outcome.name());

@@ -13,6 +13,7 @@ use super::process::{Pipeline, Step};
 use crate::clock;
 use crate::config::Pace;
 use crate::guard::guarded;
+use crate::site::Feed;
 use crate::store::{Claimed, Lease};
 
 /// One source's worker.
@@ -88,7 +89,7 @@ impl Worker {
         }
         let ids: Vec<uuid::Uuid> = claimed.iter().map(|message| message.claim.id).collect();
         let token = claimed.first().map(|message: &Claimed| message.claim.token);
-        match self.pipeline.process(feed, claimed).await {
+        match self.process(feed, claimed, lease).await {
             Ok(()) => Ok(Step::Worked),
             Err(error) => {
                 // The store's own trouble and others' changes give the attempt back; anything else
@@ -100,6 +101,28 @@ impl Worker {
                     tracing::debug!(error = %later, "the claims end by themselves");
                 }
                 Err(error)
+            }
+        }
+    }
+
+    /// Processes a batch, and renews the lease as long as that takes.
+    async fn process(
+        &self,
+        feed: &Feed,
+        claimed: Vec<Claimed>,
+        lease: SignedDuration,
+    ) -> Result<(), Error> {
+        let work = self.pipeline.process(feed, claimed);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(self.pace.lease / 3) => {}
+            }
+            // Should the lease be lost meanwhile, the claims end, and nothing of the batch is written.
+            if let Err(error) = self.holds(clock::now(), lease).await {
+                tracing::debug!(source = %self.source, %error, "the lease is not renewed yet");
             }
         }
     }

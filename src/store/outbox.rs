@@ -4,11 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::dialect::{row, rows, run};
-use super::effects::{DecisionRow, TaskRow, Withdrawal};
-use super::record::{Record, at};
+use super::record::at;
 use super::{Error, Tx};
-use crate::care::TaskState;
-use crate::consent::Channel;
 
 /// What kind of envelope it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,23 +128,11 @@ impl Tx {
         Ok(found.is_some_and(|(count,)| count > 0))
     }
 
-    /// Ends a task that may have left: a cancellation follows.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn withdraw_task(
-        &mut self,
-        withdrawal: &Withdrawal,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.withdraw(withdrawal, now).await
-    }
-
     /// Has the calendar look at a person at `at` or before.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn look_at(&mut self, person: Uuid, at: Timestamp) -> Result<(), Error> {
+    pub(super) async fn look_at(&mut self, person: Uuid, at: Timestamp) -> Result<(), Error> {
         run!(
             self,
             "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2 AND (next_check_at IS NULL OR next_check_at > $3)",
@@ -157,32 +142,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks an envelope as being published until `deadline`; `false` when another relay was
-    /// faster.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn mark_publishing(
-        &mut self,
-        id: Uuid,
-        token: Uuid,
-        deadline: Timestamp,
-    ) -> Result<bool, Error> {
-        let touched = run!(
-            self,
-            "UPDATE outbox SET state = 'publishing', claim_token = $3, claim_deadline = $4, attempts = attempts + 1 WHERE tenant = $1 AND id = $2 AND state = 'waiting'",
-            id,
-            token,
-            deadline.as_microsecond()
-        )?;
-        Ok(touched == 1)
-    }
-
     /// Moves a waiting envelope to a later time.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn postpone(&mut self, id: Uuid, due: Timestamp) -> Result<(), Error> {
+    pub(super) async fn postpone(&mut self, id: Uuid, due: Timestamp) -> Result<(), Error> {
         run!(
             self,
             "UPDATE outbox SET due_at = $3 WHERE tenant = $1 AND id = $2 AND state = 'waiting'",
@@ -196,7 +160,7 @@ impl Tx {
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn end_envelope(
+    pub(super) async fn end_envelope(
         &mut self,
         id: Uuid,
         state: &'static str,
@@ -210,106 +174,6 @@ impl Tx {
             reason
         )?;
         Ok(())
-    }
-
-    /// Writes a task's new state; the record says under whose key.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn store_task(&mut self, record: &Record, task: &TaskRow) -> Result<(), Error> {
-        let member = record
-            .members
-            .iter()
-            .find(|member| member.person == task.person)
-            .ok_or(Error::Conflict)?;
-        self.write_tasks(&[(member, task)]).await
-    }
-
-    /// Records a decision at publishing, or renews the last one where nothing but the time differs:
-    /// a broker that is away for a week must not fill the table. Gives its id.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn store_decision_once(&mut self, decision: &DecisionRow) -> Result<Uuid, Error> {
-        let answer = &decision.decision;
-        let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
-        let renewed = row!(
-            self,
-            (Uuid,),
-            "UPDATE consent_decision SET at = $5, next_allowed_at = $6, valid_until = $7 WHERE tenant = $1 AND id = (\
-             SELECT id FROM consent_decision WHERE tenant = $1 AND task = $2 AND stage = 'published' ORDER BY at DESC, id DESC LIMIT 1) \
-             AND result = $3 AND reason_codes = $4 RETURNING id",
-            decision.task,
-            answer.result.name(),
-            answer.reason_codes().join(" "),
-            decision.at.as_microsecond(),
-            micros(answer.next_allowed_at),
-            micros(answer.valid_until)
-        )?;
-        if let Some((id,)) = renewed {
-            return Ok(id);
-        }
-        self.put_decisions(&[decision]).await?;
-        Ok(decision.id)
-    }
-
-    /// Keeps to which contact point an envelope goes, as decided at publishing.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn set_contact(
-        &mut self,
-        id: Uuid,
-        (contact_point, channel): (Option<Uuid>, Option<Channel>),
-    ) -> Result<(), Error> {
-        run!(
-            self,
-            "UPDATE outbox SET contact_point = $3, channel = $4 WHERE tenant = $1 AND id = $2",
-            id,
-            contact_point,
-            channel.map(Channel::name)
-        )?;
-        Ok(())
-    }
-
-    /// Writes what became of a publish, where the claim still stands. A confirmed task becomes
-    /// *requested*, unless it ended in between.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn settle(
-        &mut self,
-        claim: (Uuid, Uuid),
-        outcome: PublishOutcome,
-        now: Timestamp,
-        retry_at: Timestamp,
-    ) -> Result<bool, Error> {
-        let (id, token) = claim;
-        let confirmed = outcome == PublishOutcome::Confirmed;
-        let state = if confirmed { "sent" } else { "waiting" };
-        let touched = run!(
-            self,
-            "UPDATE outbox SET state = $4, last_outcome = $5, sent_at = $6, due_at = $7, claim_token = NULL, claim_deadline = NULL \
-             WHERE tenant = $1 AND id = $2 AND claim_token = $3 AND state = 'publishing'",
-            id,
-            token,
-            state,
-            outcome.name(),
-            confirmed.then(|| now.as_microsecond()),
-            retry_at.as_microsecond()
-        )?;
-        if touched == 1 && confirmed {
-            run!(
-                self,
-                "UPDATE task SET state = $3, changed_at = $4 WHERE tenant = $1 AND state = $5 AND id = (\
-                 SELECT task FROM outbox WHERE tenant = $1 AND id = $2 AND kind <> 'cancelled')",
-                id,
-                TaskState::Requested.name(),
-                now.as_microsecond(),
-                TaskState::Queued.name()
-            )?;
-        }
-        Ok(touched == 1)
     }
 }
 

@@ -15,6 +15,7 @@ mod support;
 mod agreement;
 mod application_ack;
 mod api;
+mod batches;
 mod broker;
 mod cli;
 mod canary;

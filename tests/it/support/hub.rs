@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) source: String,
     /// What the agreement covers.
     pub(crate) covers: &'static str,
+    /// Messages taken at once.
+    pub(crate) batch: u32,
     /// Anything else, at the end.
     pub(crate) more: String,
 }
@@ -51,6 +53,7 @@ impl Default for Setup {
             tenant: String::new(),
             source: String::new(),
             covers: r#"["adt", "careloop.tasks"]"#,
+            batch: 256,
             more: String::new(),
         }
     }
@@ -74,6 +77,7 @@ impl Setup {
             tenant,
             source,
             covers,
+            batch,
             more,
             ..
         } = self;
@@ -98,6 +102,7 @@ url = "{url}"
 [http]
 listen = "127.0.0.1:0"
 [pace]
+batch = {batch}
 idle = "20ms"
 sweep = "1s"
 [log]
