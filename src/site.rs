@@ -84,11 +84,13 @@ impl Site {
     /// The view of a person. What test messages said counts only for people of whom nothing else
     /// is known: a test must not change, or end, what is live.
     pub fn view(&self, assertions: &[Assertion]) -> View {
+        let rank = &self.config.source_rank;
+        let count = real(assertions).count();
+        if count == 0 || count == assertions.len() {
+            return View::of(assertions, rank);
+        }
         let real: Vec<Assertion> = real(assertions).cloned().collect();
-        View::of(
-            if real.is_empty() { assertions } else { &real },
-            &self.config.source_rank,
-        )
+        View::of(&real, rank)
     }
 
     /// Whether a rule runs here: some do only where the configuration names them.

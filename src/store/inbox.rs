@@ -22,6 +22,9 @@ struct StoredMessage {
     body: Option<Vec<u8>>,
 }
 
+/// Bytes of messages claimed together: a batch is in memory as a whole.
+const TOGETHER_BYTES: i64 = 16 * 1024 * 1024;
+
 /// A claim of one message: it ends with its token.
 #[derive(Clone, Copy)]
 pub struct Claim {
@@ -152,15 +155,19 @@ impl Store {
         let mut tx = self.read(tenant).await?;
         let ahead = rows!(
             tx,
-            (i64,),
-            "SELECT attempts FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT $4",
+            (i64, i64),
+            "SELECT attempts, body_bytes FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT $4",
             source,
             now.as_microsecond(),
             i64::from(limit)
         )?;
+        let mut bytes = 0_i64;
         let fresh = ahead
             .iter()
-            .take_while(|(attempts,)| *attempts == 0)
+            .take_while(|(attempts, size)| {
+                bytes = bytes.saturating_add(*size);
+                *attempts == 0 && bytes <= TOGETHER_BYTES
+            })
             .count();
         let together = i64::try_from(fresh.max(1)).unwrap_or(1);
         Ok((!ahead.is_empty()).then_some(together))

@@ -11,6 +11,7 @@
     reason = "a command of its own: it prints, and is told by `tests/bench/run` where services are"
 )]
 
+mod glue;
 mod hub;
 mod limits;
 mod load;
@@ -105,10 +106,32 @@ async fn main() -> anyhow::Result<()> {
             "spool file"
         },
         figures.table(&[
-            ("acknowledged/s, 1 connection", commit),
-            ("acknowledged/s, 8 connections", batch),
-            ("acknowledged/s, 64 connections", batch),
-            ("whole pipeline/s, 64 connections", batch),
+            (
+                "acknowledged/s, 1 connection",
+                "glue persist/s, 1 connection"
+            ),
+            (
+                "acknowledged/s, 8 connections",
+                "glue persist/s, 8 connections"
+            ),
+            (
+                "acknowledged/s, 64 connections",
+                "glue persist/s, 64 connections"
+            ),
+            (
+                "whole pipeline/s, 1 connection",
+                "glue persist+publish/s, 1 connection"
+            ),
+            (
+                "whole pipeline/s, 8 connections",
+                "glue persist+publish/s, 8 connections"
+            ),
+            (
+                "whole pipeline/s, 64 connections",
+                "glue persist+publish/s, 64 connections"
+            ),
+            ("glue persist/s, 1 connection", commit),
+            ("glue persist/s, 64 connections", batch),
             ("tasks confirmed/s, 64 connections", confirms),
         ]),
         report::machine()
@@ -127,6 +150,7 @@ impl Round<'_> {
     async fn run(&self, figures: &mut Figures) -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         self.limits(folder.path(), figures).await?;
+        self.yardstick(figures).await?;
         let hub = Hub::start(folder.path(), self.kind.name(), self.services, &self.name).await?;
         eprintln!("the hub is process {}", hub.pid()?);
         if let Some(address) = &hub.broker {
@@ -168,6 +192,31 @@ impl Round<'_> {
         }
         figures.add("most memory, MB", hub.memory()?);
         hub.stop(self.services).await
+    }
+
+    /// The glue beside it, where there is a PostgreSQL and a broker.
+    async fn yardstick(&self, figures: &mut Figures) -> anyhow::Result<()> {
+        let (Some(postgres), Some(amqp)) = (&self.services.postgres, &self.services.amqp) else {
+            return Ok(());
+        };
+        for (name, broker) in [
+            ("glue persist/s", None),
+            ("glue persist+publish/s", Some(amqp.as_str())),
+        ] {
+            let glue = glue::start(postgres, broker).await?;
+            let mut author = Author::new(&format!("glue-{}", broker.is_some()))?;
+            load::send(glue.address, 8, author.write(WARM_UP)).await?;
+            for (connections, count) in LOADS {
+                let count = count / self.scale;
+                let seen = load::send(glue.address, connections, author.write(count)).await?;
+                let noun = if connections == 1 { "" } else { "s" };
+                figures.add(
+                    &format!("{name}, {connections} connection{noun}"),
+                    seen.rate(),
+                );
+            }
+        }
+        Ok(())
     }
 
     async fn limits(&self, folder: &Path, figures: &mut Figures) -> anyhow::Result<()> {

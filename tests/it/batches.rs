@@ -47,13 +47,7 @@ fn feed() -> Vec<String> {
         // Late: it never undoes what was told of a later time.
         message("ADT^A08", "M-07", "03011202", &renamed, ""),
         message("ADT^A28", "M-08", "03011220", &three, DIABETES),
-        message(
-            "ADT^A40",
-            "M-09",
-            "03011225",
-            &moved,
-            "MRG|TEST-2^^^RVS^MR",
-        ),
+        message("ADT^A40", "M-09", "03011225", &moved, "MRG|TEST-2^^^RVS^MR"),
         message("ADT^A08", "M-10", "03011230", &two, ""),
         message("ADT^A08", "M-11", "03011230", &four, DIABETES),
         message("ADT^A08", "M-12", "03011235", &dead, DIABETES),
