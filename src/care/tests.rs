@@ -133,6 +133,7 @@ fn only_the_rules_that_read_what_changed_are_touched() {
     let of_visits = [
         "appointment-confirmation",
         "appointment-reminder",
+        "hba1c-due", // a booked visit parks it
         "missed-appointment",
         "referral-outstanding",
     ];

@@ -210,7 +210,7 @@ impl World {
         world.say(
             "Pointer",
             serde_json::json!({
-                "concept": "anybody", "reference": "P-1", "status": "active",
+                "resource": "Condition", "concept": "anybody", "reference": "P-1", "status": "active",
             }),
         );
         world.consent(None, None, true);
@@ -264,7 +264,7 @@ impl World {
                 self.say(
                     "Pointer",
                     serde_json::json!({
-                        "concept": format!("done-{name}"), "reference": format!("R-{name}"),
+                        "resource": "Observation", "concept": format!("done-{name}"), "reference": format!("R-{name}"),
                         "status": "final", "date": day.to_string(),
                     }),
                 );
