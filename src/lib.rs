@@ -18,6 +18,7 @@ pub mod hl7;
 pub mod phi;
 pub mod failure;
 pub mod message;
+pub mod trace;
 pub mod crm;
 // Knowledge, declared in files: what messages mean, what is missing, what is allowed.
 pub mod mapping;

@@ -29,6 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("failure", &[]),
     ("crm", &[]),
     ("message", &["failure"]),
+    ("trace", &[]),
     ("mapping", &["crm", "failure", "hl7", "phi"]),
     ("consent", &["crm"]),
     ("care", &["consent", "crm"]),
@@ -40,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("guard", &[]),
     ("slots", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "trace"]),
     (
         "store",
         &[
@@ -59,21 +60,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
-            "clock", "config", "failure", "guard", "hl7", "retry", "slots", "store", "tls",
+            "clock", "config", "failure", "guard", "hl7", "retry", "slots", "store", "tls", "trace",
         ],
     ),
     (
         "pipeline",
         &[
             "care", "clock", "config", "consent", "crm", "guard", "failure", "hl7", "mapping",
-            "message", "outreach", "site", "store",
+            "message", "outreach", "site", "store", "trace",
         ],
     ),
     (
         "outbox",
         &[
             "care", "clock", "config", "consent", "crm", "guard", "outreach", "retry", "site",
-            "store",
+            "store", "trace",
         ],
     ),
     ("alert", &["config", "store"]),
@@ -117,6 +118,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tls",
             "vault",
             "web",
+            "trace",
         ],
     ),
     (
@@ -154,6 +156,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("hl7_parser::", &["src/hl7/parsed.rs"]),
     ("backoff::", &["src/retry.rs"]),
     ("opentelemetry::", &["src/telemetry/"]),
+    ("opentelemetry_otlp::", &["src/telemetry/"]),
     ("prometheus::", &["src/telemetry/"]),
     (
         "toml::",
@@ -190,7 +193,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 
 /// Modules that stay free of runtimes, clocks, logs and sockets.
 const PURE: &[&str] = &[
-    "hl7", "phi", "failure", "message", "crm", "mapping", "care", "consent",
+    "hl7", "phi", "failure", "message", "trace", "crm", "mapping", "care", "consent",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "async fn", "std::net", "std::time", "tracing::"];
 

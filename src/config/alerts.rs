@@ -60,7 +60,8 @@ pub(super) fn alerts(check: &mut Check<'_>, written: &file::Alerts) -> AlertsCon
     }
 }
 
-fn is_https(text: &str) -> bool {
+/// Whether nobody between can read what is sent there.
+pub(super) fn is_https(text: &str) -> bool {
     let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
     text.starts_with("https://") || loopback.iter().any(|start| text.starts_with(start))
 }

@@ -39,6 +39,7 @@ written! {
         mllp: Mllp,
         pace: Pace,
         log: Log,
+        telemetry: Telemetry,
         retention: Retention,
         grace: Grace,
         alerts: Alerts,
@@ -101,6 +102,15 @@ written! {
 
     /// `[log]`
     Log { filter: Maybe<String>, json: Maybe<bool>, }
+
+    /// `[telemetry]`
+    Telemetry {
+        otlp: Maybe<String>,
+        headers: Maybe<String>,
+        share: Maybe<f64>,
+        interval: Maybe<Lasting>,
+        attributes: BTreeMap<String, String>,
+    }
 
     /// `[retention]`
     Retention { raw_messages: Maybe<Lasting>, }

@@ -12,7 +12,7 @@ use super::file::{File, Maybe};
 use super::layers::{Layers, Origin};
 use super::problem::Problem;
 use super::words::{Lasting, Size};
-use super::{alerts, parties, secret, settings, sources};
+use super::{alerts, parties, secret, settings, sources, telemetry};
 
 /// The defaults and the manual, printed by `careloop config default`.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -137,6 +137,7 @@ fn assemble(check: &mut Check<'_>, written: &File) -> Config {
         grace: settings::grace(check, &written.grace),
         alerts: alerts::alerts(check, &written.alerts),
         log: settings::log(check, &written.log),
+        telemetry: telemetry::telemetry(check, &written.telemetry),
         public_url: settings::public_url(check, written.public_url.as_ref()),
     }
 }

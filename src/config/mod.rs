@@ -22,6 +22,7 @@ mod replies;
 mod secret;
 mod settings;
 mod sources;
+mod telemetry;
 mod words;
 
 pub use alerts::AlertsConfig;
@@ -29,6 +30,7 @@ pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
 pub use replies::{ApplicationAck, ClientTls, ReplyTo};
 pub use secret::{read, secret};
+pub use telemetry::TelemetryConfig;
 
 /// Everything the daemon needs to know before it starts.
 #[derive(Clone)]
@@ -57,6 +59,8 @@ pub struct Config {
     pub alerts: AlertsConfig,
     /// The log format and level.
     pub log: LogConfig,
+    /// The OpenTelemetry collector.
+    pub telemetry: TelemetryConfig,
     /// Public base address under which details and re-checks are served, such as
     /// `https://hub.example.org`.
     pub public_url: String,

@@ -22,7 +22,7 @@ use crate::intake::{self, Door, Readiness};
 use crate::mapping::{Bundle, Layer};
 use crate::site::{Feed, Site};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Flush, Metrics, Otlp};
 use crate::vault::Key;
 
 mod gauges;
@@ -55,6 +55,7 @@ pub struct Daemon {
     broker: Floor,
     doors: Floor,
     sites: Vec<Arc<Site>>,
+    telemetry: (Metrics, Option<Flush>),
 }
 
 /// Tasks that stop together.
@@ -197,7 +198,10 @@ impl Daemon {
         sites: Vec<Arc<Site>>,
         [pipeline, outbox, broker, doors]: &[Floor; 4],
     ) -> anyhow::Result<Self> {
-        let metrics = Metrics::new()?;
+        let otlp = Otlp::start(&config.telemetry)?;
+        let tracer = otlp.as_ref().map(Otlp::tracer).unwrap_or_default();
+        let flush = otlp.as_ref().map(Otlp::flush);
+        let metrics = Metrics::sent_to(otlp)?;
         let publisher = Arc::new(publisher(&config, broker).await?);
         let readiness = Readiness::default();
         let door = Door::new(store.clone(), readiness.clone());
@@ -205,6 +209,7 @@ impl Daemon {
             config: &config,
             store: &store,
             metrics: &metrics,
+            tracer: &tracer,
         };
         let mut endpoints = Vec::new();
         for site in &sites {
@@ -253,6 +258,7 @@ impl Daemon {
             store,
             config,
             sites,
+            telemetry: (metrics, flush),
         })
     }
 
@@ -287,6 +293,16 @@ impl Daemon {
             }
         }
         self.doors.stop("doors", BRIEFLY).await;
+        let (metrics, flush) = self.telemetry;
+        let closing = tokio::task::spawn_blocking(move || {
+            if let Some(flush) = flush {
+                flush.close();
+                metrics.close();
+            }
+        });
+        if timeout(BRIEFLY, closing).await.is_err() {
+            tracing::debug!("the last spans were not sent: the collector takes too long");
+        }
         if timeout(BRIEFLY, self.store.close()).await.is_err() {
             tracing::debug!("the store's connections end with the process");
         }

@@ -22,6 +22,7 @@ use crate::site::Site;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tls;
+use crate::trace::Tracer;
 use crate::web;
 
 /// What every station needs.
@@ -30,6 +31,7 @@ pub(super) struct Around<'a> {
     pub(super) config: &'a Config,
     pub(super) store: &'a Store,
     pub(super) metrics: &'a Metrics,
+    pub(super) tracer: &'a Tracer,
 }
 
 /// The destination of tasks: the broker, or spool files without one.
@@ -72,6 +74,7 @@ pub(super) fn start_outbox(
         config,
         store,
         metrics,
+        tracer,
     } = around;
     let metrics = metrics.clone();
     let relay = Relay::new(
@@ -80,7 +83,8 @@ pub(super) fn start_outbox(
         config.pace.clone(),
         config.public_url.clone(),
         Box::new(move |outcome| metrics.published(outcome)),
-    );
+    )
+    .traced(tracer.clone());
     floor
         .tracker
         .spawn(relay.run(Arc::clone(queued), floor.stop.clone()));
@@ -102,11 +106,13 @@ pub(super) fn start_pipeline(
         config,
         store,
         metrics,
+        tracer,
     } = around;
     let told = metrics.clone();
     let ended = Arc::new(move |state| told.processed(state, 1));
     let pipeline = Pipeline {
         ended,
+        tracer: tracer.clone(),
         store: store.clone(),
         site: Arc::clone(site),
         queued: Arc::clone(queued),
@@ -121,6 +127,7 @@ pub(super) fn start_pipeline(
         );
         let metrics = metrics.clone();
         feed.answered = Some(Arc::new(move |after| metrics.acknowledged(after)));
+        feed.tracer = tracer.clone();
         feed.sequence_numbers = source.sequence_numbers;
         feed.application_acks = source.application_ack.is_some();
         let feed = Arc::new(feed);

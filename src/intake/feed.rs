@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::intake::replies::Replies;
 use crate::store::TenantId;
+use crate::trace::Tracer;
 
 /// Whose messages arrive through a connection.
 pub struct Feed {
@@ -31,6 +32,8 @@ pub struct Feed {
     pub replies: Replies,
     /// What was counted since the start.
     pub counters: Counters,
+    /// Told of the way of each message.
+    pub tracer: Tracer,
     /// Told how long each frame took from its last byte to its durable answer.
     pub answered: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// Told of each stored message, so that processing need not wait for its next look.
@@ -49,6 +52,7 @@ impl Feed {
             application_acks: false,
             replies: Replies::default(),
             counters: Counters::default(),
+            tracer: Tracer::default(),
             answered: None,
             arrived: Arc::default(),
         }

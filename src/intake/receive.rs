@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::clock;
 use crate::failure::Code;
@@ -22,6 +23,7 @@ use crate::hl7::{self, Header, ack};
 use crate::intake::commit::{BATCH_MESSAGES, Committer, Delivery, QUEUE};
 use crate::intake::{Answer, Feed, Readiness, Unstored, acknowledge, refuse};
 use crate::store::{Arrival, Numbered, Receipt, Store, Taken, TenantId};
+use crate::trace::{Span, Step};
 
 /// Messages in one frame; a frame with more is stored whole and held, as no sender means that.
 const MOST_MESSAGES: usize = 10_000;
@@ -210,6 +212,9 @@ impl Asker {
             feed.counters.acknowledgements.add(code);
         }
         flag_reuse(feed, &receipt);
+        if again == 0 {
+            self.trace(feed, receipt.id(), now.timestamp());
+        }
         let header = self.header.as_ref();
         let answer = self
             .wants
@@ -219,6 +224,21 @@ impl Asker {
             receipt: Ok(receipt),
             answer,
         }
+    }
+
+    fn trace(&self, feed: &Feed, message: Uuid, to: Timestamp) {
+        feed.tracer.record(message, || Span {
+            trace: message,
+            step: Step::Receive,
+            subject: message,
+            from: self.received_at,
+            to,
+            outcome: if self.held { "held" } else { "stored" },
+            names: vec![
+                ("careloop.tenant", feed.tenant_name.clone()),
+                ("careloop.source", feed.source.clone()),
+            ],
+        });
     }
 
     fn refused(self, unstored: Unstored, now: &Zoned) -> Handled {
@@ -253,6 +273,7 @@ struct Asker {
     /// Lines between messages are stored, but nobody waits for an answer to them.
     wants: bool,
     held: bool,
+    received_at: Timestamp,
     /// MSA-1 where the message is itself an acknowledgement, as when an engine forwards one.
     acknowledges: Option<&'static str>,
 }
@@ -337,6 +358,7 @@ impl Piece {
             known.map(|header| ack::said(body, header).map_or("other", |(code, _)| code.code()));
         let asker = Asker {
             acknowledges,
+            received_at,
             header,
             wants: self.kind != Kind::Stray,
             held,

@@ -72,6 +72,7 @@ impl Relay {
         let setting = Setting {
             tenant: &self.site.config.name,
             public_url: &self.public_url,
+            traceparent: self.tracer.parent_of(envelope.trace(), envelope.id),
             now: *now,
         };
         if envelope.kind == EnvelopeKind::Cancelled && envelope.expires_at <= *now {

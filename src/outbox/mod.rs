@@ -12,6 +12,7 @@ pub mod rabbit;
 mod relay;
 pub mod schema;
 mod seal;
+mod spans;
 pub mod spool;
 mod wire;
 pub mod words;

@@ -25,6 +25,7 @@ use crate::store::{
     AuditEntry, Claimant, ClaimedEnvelope, Clearing, EnvelopeKind, LastDecision, PublishOutcome,
     Record, Settled, Store, Then, Tx,
 };
+use crate::trace::Tracer;
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +44,19 @@ pub struct Relay {
     pace: Pace,
     pub(super) public_url: String,
     published: Box<dyn Fn(&'static str) + Send + Sync>,
+    pub(super) tracer: Tracer,
 }
 
 /// What a claim decided to send.
-struct Cleared {
-    id: Uuid,
+pub(super) struct Cleared {
+    pub(super) id: Uuid,
     task: Option<Uuid>,
     person: Uuid,
     token: Uuid,
     deadline: Timestamp,
     outgoing: Outgoing,
+    pub(super) trace: Uuid,
+    pub(super) claimed_at: Timestamp,
 }
 
 impl Relay {
@@ -71,7 +75,15 @@ impl Relay {
             pace,
             public_url,
             published,
+            tracer: Tracer::default(),
         }
+    }
+
+    /// The same relay, which tells of the way of each envelope.
+    #[must_use]
+    pub fn traced(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// Works until told to stop; `queued` wakes it.
@@ -115,8 +127,13 @@ impl Relay {
         if cleared.is_empty() {
             return Ok(if seen == 0 { Step::Idle } else { Step::Worked });
         }
+        let written_at = clock::now();
         let outcomes = self.publish(&cleared).await;
+        let answered_at = clock::now();
         self.settle(&cleared, &outcomes).await?;
+        for (one, outcome) in cleared.iter().zip(&outcomes) {
+            self.trace(one, (written_at, answered_at), *outcome);
+        }
         let moved = outcomes.contains(&PublishOutcome::Confirmed);
         Ok(if moved { Step::Worked } else { Step::Idle })
     }
@@ -167,6 +184,9 @@ impl Relay {
             .collect();
         let marked = tx.write_clearings(&standing, now).await?;
         tx.commit().await?;
+        for envelope in due.iter().filter(|one| marked.contains(&one.id)) {
+            self.trace_queue(envelope, now);
+        }
         let cleared = decided
             .into_iter()
             .zip(&due)
@@ -182,6 +202,8 @@ impl Relay {
                     token: claimant.token,
                     deadline: claimant.deadline,
                     outgoing: outgoing?,
+                    trace: envelope.trace(),
+                    claimed_at: now,
                 })
             })
             .collect();

@@ -16,6 +16,7 @@ const UNKNOWN_LANGUAGE: &str = "und";
 pub(super) struct Setting<'a> {
     pub(super) tenant: &'a str,
     pub(super) public_url: &'a str,
+    pub(super) traceparent: Option<String>,
     pub(super) now: Timestamp,
 }
 
@@ -151,7 +152,7 @@ impl Setting<'_> {
             correlation: claimed.message.unwrap_or(task.id),
             causation: claimed.message.unwrap_or(task.id),
             public_url: self.public_url.to_owned(),
-            traceparent: None,
+            traceparent: self.traceparent.clone(),
         })
     }
 

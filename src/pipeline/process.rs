@@ -22,6 +22,7 @@ use crate::failure::Code;
 use crate::message::Outcome;
 use crate::site::{Feed, Site};
 use crate::store::{self, Claim, Claimed, Effects, Store, TenantId};
+use crate::trace::{self, Span, Tracer};
 
 /// Whether there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Pipeline {
     pub queued: Arc<Notify>,
     /// Told of each message's state when it is committed.
     pub ended: Arc<dyn Fn(&'static str) + Send + Sync>,
+    /// Told of the way of each message.
+    pub tracer: Tracer,
 }
 
 impl Pipeline {
@@ -150,11 +153,32 @@ impl Pipeline {
         tx.commit().await?;
         for planned in messages {
             (self.ended)(planned.outcome.state().name());
+            self.trace(feed, planned);
         }
         if effects.iter().any(|effects| effects.has_envelopes()) {
             self.queued.notify_one();
         }
         Ok(())
+    }
+
+    /// The span of a message that has ended: its claim's token was made when it was claimed.
+    fn trace(&self, feed: &Feed, planned: &Planned) {
+        let message = planned.claim.id;
+        self.tracer.record(message, || {
+            let to = clock::now();
+            Span {
+                trace: message,
+                step: trace::Step::Process,
+                subject: message,
+                from: trace::made_at(planned.claim.token).unwrap_or(to),
+                to,
+                outcome: planned.outcome.state().name(),
+                names: vec![
+                    ("careloop.tenant", self.site.config.name.clone()),
+                    ("careloop.source", feed.source.name.clone()),
+                ],
+            }
+        });
     }
 
     /// One message by itself, through the gate where it needs that, planned anew until it meets

@@ -55,6 +55,13 @@ pub struct ClaimedEnvelope {
     pub message: Option<Uuid>,
 }
 
+impl ClaimedEnvelope {
+    /// What its trace is called after: the message that led to it, else its task.
+    pub fn trace(&self) -> Uuid {
+        self.message.unwrap_or(self.task)
+    }
+}
+
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishOutcome {

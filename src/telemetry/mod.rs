@@ -20,7 +20,10 @@
 //!
 //! Labels are names from the configuration or words of the code (`&'static str`), never data.
 
+mod otlp;
 mod standing;
+
+pub use otlp::{Flush, Otlp};
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, OnceLock};
@@ -51,6 +54,15 @@ pub enum Error {
     /// A log was set up before.
     #[error("the log was set up twice")]
     Twice(#[source] tracing::subscriber::SetGlobalDefaultError),
+    /// The collector's address cannot be used.
+    #[error("telemetry.otlp: expected a collector's address that can be used, found: {reason}")]
+    Collector {
+        /// What the exporter says; it names no header.
+        reason: String,
+    },
+    /// The headers have another form.
+    #[error("telemetry.headers: expected name=value pairs with commas between, found another form")]
+    Headers,
     /// The metrics cannot be registered.
     #[error("the metrics cannot be registered")]
     Metrics(#[source] OTelSdkError),
@@ -158,12 +170,20 @@ struct Instruments {
     ack_latency: Histogram<f64>,
     standing: Standing,
     // Dropped with the instruments: without it they would record nothing.
-    _provider: SdkMeterProvider,
+    provider: SdkMeterProvider,
 }
 
 impl Metrics {
     /// Metrics with a registry of their own, so that tests and tenants of a process do not meet.
     pub fn new() -> Result<Self, Error> {
+        Self::sent_to(None)
+    }
+
+    /// Metrics that a collector gets, too.
+    ///
+    /// # Errors
+    /// When they cannot be registered.
+    pub fn sent_to(otlp: Option<Otlp>) -> Result<Self, Error> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -171,7 +191,13 @@ impl Metrics {
             .without_target_info()
             .build()
             .map_err(Error::Metrics)?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let mut provider = SdkMeterProvider::builder().with_reader(exporter);
+        if let Some(otlp) = otlp {
+            provider = provider
+                .with_reader(otlp.metrics)
+                .with_resource(otlp.resource);
+        }
+        let provider = provider.build();
         let meter = provider.meter("careloop");
         let levels = Arc::new(Snapshot::new());
         observe(&meter, &levels);
@@ -208,9 +234,16 @@ impl Metrics {
             standing: Standing::new(&meter),
             registry,
             levels,
-            _provider: provider,
+            provider,
         };
         Ok(Self(Arc::new(instruments)))
+    }
+
+    /// Sends what waits to the collector and stops. It blocks.
+    pub fn close(&self) {
+        if let Err(error) = self.0.provider.shutdown() {
+            tracing::debug!(%error, "the last metrics were not sent");
+        }
     }
 
     /// Says how the gauges are read. The first call counts; gauges are absent before it.

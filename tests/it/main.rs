@@ -41,4 +41,5 @@ mod shared_tasks;
 mod slice;
 mod standing;
 mod task_events;
+mod traces;
 mod wire;
