@@ -25,7 +25,12 @@ impl Relay {
     }
 
     /// The publish of an envelope, and in it the wait for the broker's answer.
-    pub(super) fn trace(&self, one: &Cleared, (from, to): (Timestamp, Timestamp), outcome: PublishOutcome) {
+    pub(super) fn trace(
+        &self,
+        one: &Cleared,
+        (from, to): (Timestamp, Timestamp),
+        outcome: PublishOutcome,
+    ) {
         let span = |step, from, to| Span {
             trace: one.trace,
             step,
