@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::care::{History, Rule, Rules};
+use crate::care::{History, RestReason, Rule, Rules};
 use crate::config::{Mode, Source, Tenant};
 use crate::consent::Policy;
 use crate::crm::{Assertion, Trust, TrustedIdentifier, View};
@@ -136,6 +137,22 @@ impl Site {
         location
             .map_or(Mode::Observe, |place| place.mode)
             .min(source.mode)
+    }
+
+    /// Until when a finding rests for a reason.
+    pub fn rests_until(&self, reason: RestReason, now: Timestamp) -> Timestamp {
+        let feedback = &self.config.feedback;
+        let days = |days: i32| SignedDuration::from_hours(i64::from(days) * 24);
+        let lasting = |configured| SignedDuration::try_from(configured).unwrap_or(days(30));
+        let rest = match reason {
+            RestReason::Scheduled => days(14),
+            RestReason::Completed => lasting(feedback.evidence_within),
+            RestReason::Declined => lasting(feedback.decline_rest),
+            RestReason::Unreachable => lasting(feedback.unreachable_rest),
+            RestReason::DoneElsewhere => days(60),
+            RestReason::CallBack | RestReason::Expired | RestReason::DeadLettered => days(0),
+        };
+        now.checked_add(rest).unwrap_or(now)
     }
 
     /// `<tenant>.<location>.<team>.<priority>`, by the source that last told of the person; no

@@ -15,7 +15,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use careloop::care::{FindingEvent, FindingState, TaskEvent, TaskState};
+use careloop::care::{
+    Answer, Beyond, FindingEvent, FindingState, RestReason, TaskEvent, TaskState,
+};
 use careloop::failure::Code;
 use careloop::message;
 
@@ -138,6 +140,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "message",
             "outbox",
             "outreach",
+            "outbox",
             "phi",
             "store",
             "telemetry",
@@ -170,6 +173,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/web/",
             "src/daemon/",
             "src/cli/demo/",
+            "src/cli/http.rs",
         ],
     ),
     ("std::env", &["src/config/", "src/main.rs"]),
@@ -498,6 +502,34 @@ fn the_state_tables_are_in_the_architecture() {
         assert!(
             architecture.contains(&table),
             "ARCHITECTURE.md: the table of {name} states should read\n\n{table}"
+        );
+    }
+}
+
+/// What an answer does, as the chapter for those who write one prints it.
+#[test]
+fn the_table_of_answers_is_in_the_readme() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for answer in Answer::ALL {
+        let effect = answer.effect();
+        let task = TaskState::Requested.after(effect.task).map(TaskState::name);
+        let besides = match effect.beyond {
+            Beyond::Nothing => "·",
+            Beyond::ContactEnds => "the contact point ends",
+            Beyond::OptOut => "an opt-out",
+            Beyond::Hold => "a hold on the person",
+        };
+        let line = format!(
+            "| `{}` | {} | {} | {besides} | {} | {} |",
+            answer.name(),
+            task.unwrap_or("·"),
+            effect.rest.map_or("·", RestReason::name),
+            if effect.is_contact { "counts" } else { "·" },
+            if effect.counts_late { "yes" } else { "·" },
+        );
+        assert!(
+            readme.contains(&line),
+            "README.md: the table of answers should have\n{line}"
         );
     }
 }

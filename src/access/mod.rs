@@ -55,7 +55,7 @@ impl Desk {
     pub async fn answer(&self, pass: &Pass, event: &TaskEvent) -> Result<TaskEventEffect, Refusal> {
         pass.permits(Scope::TaskEventWrite)?;
         covered(&pass.site, clock::now())?;
-        let answers = Answers::new(self.store.clone(), pass.site.tenant);
+        let answers = Answers::new(self.store.clone(), Arc::clone(&pass.site));
         match answers.apply(event).await {
             Ok(TaskEventEffect::UnknownTask) => Err(Refusal::NotFound),
             Ok(effect) => Ok(effect),

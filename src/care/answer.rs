@@ -2,6 +2,7 @@
 
 use crate::crm::vocabulary;
 
+use super::rest::RestReason;
 use super::task::TaskEvent;
 
 vocabulary! {
@@ -33,28 +34,6 @@ vocabulary! {
         ReportedDeceased = "reported-deceased",
         /// The person does not want to be contacted.
         OptedOut = "opted-out",
-    }
-}
-
-vocabulary! {
-    /// Why a finding rests although nothing has closed it.
-    RestReason {
-        /// An appointment was made; its message is awaited.
-        Scheduled = "scheduled",
-        /// Its task was done; evidence is awaited.
-        Completed = "completed",
-        /// The person declined.
-        Declined = "declined",
-        /// Nobody was reached.
-        Unreachable = "unreachable",
-        /// It was done elsewhere; evidence is awaited.
-        DoneElsewhere = "done-elsewhere",
-        /// The person asked for a time after the task's due date.
-        CallBack = "call-back",
-        /// Its task expired unanswered.
-        Expired = "expired",
-        /// Its task came back from the broker unread.
-        DeadLettered = "dead-lettered",
     }
 }
 

@@ -16,14 +16,16 @@ mod journey;
 mod parked;
 mod reason;
 mod referral;
+mod rest;
 mod rule;
 mod task;
 mod upcoming;
 
-pub use answer::{Answer, Beyond, Effect, RestReason};
+pub use answer::{Answer, Beyond, Effect};
 pub use calendar::Span;
 pub use evaluate::{Evaluation, GapStatus, History, ReasonCode, evaluate, relieve};
 pub use finding::{FindingEvent, FindingState, Known, Step, reconcile};
+pub use rest::{Raise, Rest, RestReason};
 pub use rule::{
     Due, PerformerRole, PriorityFrom, Rule, RuleKind, Rules, TaskCode, Template, TopicKind, Touched,
 };

@@ -106,6 +106,8 @@ vocabulary! {
         Merged = "patient-merged",
         /// Nobody answered; the finding asks anew.
         Unanswered = "unanswered",
+        /// The CRM answered for this reason; its finding rests.
+        Answered = "answered",
     }
 }
 
@@ -135,6 +137,7 @@ impl TopicEnd {
             Self::Parked => TaskEvent::Parked,
             Self::Denied => TaskEvent::ConsentRevoked,
             Self::Mode | Self::Moved | Self::Unanswered => TaskEvent::Superseded,
+            Self::Answered => TaskEvent::CompletedByCrm,
             Self::Deceased => TaskEvent::PatientDeceased,
             Self::Merged => TaskEvent::PatientMerged,
         }

@@ -39,6 +39,16 @@ pub(super) async fn check(global: &Global) -> anyhow::Result<ExitCode> {
         }
     }
     if problems.is_empty() {
+        for tenant in config
+            .tenants
+            .iter()
+            .filter(|tenant| !tenant.feedback.answers)
+        {
+            output::line(&format!(
+                "tenant {}: the CRM sends no feedback: nothing escalates, evidence alone ends a finding, and tasks expire quietly",
+                tenant.name
+            ))?;
+        }
         output::line(
             "ready to serve: configuration, mappings, rules, policy, agreements, key and store",
         )?;

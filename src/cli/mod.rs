@@ -4,8 +4,11 @@ mod backup;
 mod check;
 mod consent;
 mod context;
+mod crm;
 mod demo;
 mod directives;
+mod holds;
+mod http;
 mod import;
 mod keys;
 mod mapping;
@@ -15,6 +18,7 @@ pub mod output;
 mod person;
 mod serve;
 mod status;
+mod story;
 mod survey;
 mod task;
 mod token;
@@ -105,6 +109,9 @@ enum Command {
     /// Make, list and revoke the service tokens with which a CRM reads tasks and answers.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Try the way of a task and of its answer with the CRM.
+    #[command(subcommand)]
+    Crm(crm::CrmCommand),
     /// Record, import, show and withdraw consent, and lift restrictions that were read.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
@@ -180,6 +187,7 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
         Command::Mapping(command) => return mapping::run(command),
         Command::Message(command) => message::run(&global, command).await?,
         Command::Person(command) => person::run(&global, command).await?,
+        Command::Crm(command) => return crm::run(&global, command).await,
         Command::Task(command) => task::run(&global, command).await?,
         Command::Token(command) => token::run(&global, command).await?,
         Command::Consent(command) => consent::run(&global, command).await?,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::Desk;
-use super::{Asker, Global, output};
+use super::{Asker, Global, holds, output};
 use crate::clock;
 use crate::crm::View;
 use crate::store::{PersonDocument, Record};
@@ -30,6 +30,20 @@ pub(super) enum PersonCommand {
         #[arg(long)]
         json: bool,
     },
+    /// List people whom nobody may contact until somebody has looked, such as after a report of
+    /// death that the EHR does not know of; shows no protected data.
+    Holds {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lift a hold that a mistaken report left.
+    Release {
+        /// The person's id.
+        id: Uuid,
+        #[command(flatten)]
+        asker: Asker,
+    },
     /// Include a person in pilot mode, or take them out again.
     Pilot {
         /// The person's id.
@@ -46,6 +60,8 @@ pub(super) enum PersonCommand {
 pub(super) async fn run(global: &Global, command: PersonCommand) -> anyhow::Result<()> {
     let desk = global.open().await?;
     match command {
+        PersonCommand::Holds { json } => holds::list(&desk, json).await?,
+        PersonCommand::Release { id, asker } => holds::release(&desk, id, &asker).await?,
         PersonCommand::List { limit } => {
             for id in desk.store.person_ids(desk.id, limit).await? {
                 output::line(&id.to_string())?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::Desk;
-use super::{Asker, Global, output};
+use super::{Asker, Global, output, story};
 use crate::clock;
 use crate::outbox::envelope;
 use crate::store::{Record, TaskListing, TaskRow};
@@ -29,7 +29,7 @@ pub(super) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show a task with every reason of it, in words; leaves an audit entry.
+    /// Show a task with every reason of it, in words, and its story; leaves an audit entry.
     Show {
         /// The task's id, as `task list` or as a message shows it.
         #[arg(value_parser = id)]
@@ -46,7 +46,17 @@ pub(super) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
-    /// How many envelopes wait, are under way, are sent.
+    /// Tell what happened to a task, in sentences: versions, decisions, answers, escalations, and
+    /// what is next; shows no protected data.
+    Story {
+        /// The task's id, as `task list` or as a message shows it.
+        #[arg(value_parser = id)]
+        id: Uuid,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// How many envelopes wait, are under way, are sent; how many tasks nobody answered.
     Outbox {
         /// One JSON object.
         #[arg(long)]
@@ -84,6 +94,15 @@ pub(super) async fn run(global: &Global, command: TaskCommand) -> anyhow::Result
                 .map(|total| vec![total.state, total.reason, total.count.to_string()]);
             output::table(&["state", "reason", "count"], rows)?;
         }
+        TaskCommand::Story { id, json } => {
+            let told = desk.store.task_story(desk.id, id).await?;
+            let told = told.with_context(|| format!("no task {id}; see `careloop task list`"))?;
+            if json {
+                output::json_line(&told)?;
+            } else {
+                story::tell(&told)?;
+            }
+        }
         TaskCommand::Outbox { json } => {
             let counts = desk.store.outbox_counts(desk.id).await?;
             if json {
@@ -97,6 +116,7 @@ pub(super) async fn run(global: &Global, command: TaskCommand) -> anyhow::Result
                 ("withdrawn", counts.withdrawn),
                 ("dropped", counts.dropped),
                 ("unroutable (of the waiting)", counts.unroutable),
+                ("tasks that nobody answered", counts.unanswered),
             ];
             output::table(
                 &["state", "count"],
@@ -178,6 +198,10 @@ async fn show(desk: &Desk, (id, asker): (Uuid, &Asker), json: bool) -> anyhow::R
         vec![text("rule"), text("due"), text("stands"), text("sentence")]
     });
     output::page(&["reason", "due", "stands", "why"], rows)?;
+    if let Some(told) = desk.store.task_story(desk.id, id).await? {
+        output::line("")?;
+        story::tell(&told)?;
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
+use super::feedback::Written as EscalateAfter;
 use super::words::{Day, Door, Lasting, Listen, Name, Peer, Size, Zone};
 use super::{AddressRange, KeySource, Mode};
 
@@ -139,6 +140,11 @@ written! {
         implied_treatment_contact: Option<bool>,
         contact_policy: Maybe<String>,
         pilot_daily_cap: Option<u32>,
+        feedback: Option<bool>,
+        evidence_within: Maybe<Lasting>,
+        decline_rest: Maybe<Lasting>,
+        unreachable_rest: Maybe<Lasting>,
+        attempts: Maybe<u32>,
     }
 
     /// `[[agreement]]`
@@ -194,7 +200,13 @@ written! {
     Tls { certificate: Maybe<String>, key: Maybe<String>, client_ca: Maybe<String>, }
 
     /// `[[team]]`
-    Team { tenant: Maybe<Name>, name: Maybe<Name>, location: Maybe<Name>, }
+    Team {
+        tenant: Maybe<Name>,
+        name: Maybe<Name>,
+        location: Maybe<Name>,
+        escalate_after: Maybe<EscalateAfter>,
+        escalate_to: Maybe<Name>,
+    }
 
     /// The long form of a location.
     LongLocation { name: Maybe<Name>, mode: Option<Mode>, }

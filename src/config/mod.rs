@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 mod address;
 mod alerts;
+mod feedback;
 mod file;
 mod layers;
 mod load;
@@ -22,10 +23,12 @@ mod replies;
 mod secret;
 mod settings;
 mod sources;
+mod teams;
 mod telemetry;
 mod words;
 
 pub use alerts::AlertsConfig;
+pub use feedback::{EscalateAfter, Feedback};
 pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
 pub use replies::{ApplicationAck, ClientTls, ReplyTo};
@@ -221,6 +224,8 @@ pub struct Tenant {
     pub contact_policy: Option<PathBuf>,
     /// Tasks a day in pilot mode.
     pub pilot_daily_cap: u32,
+    /// What happens to tasks that come back.
+    pub feedback: Feedback,
 }
 
 /// A place of the clinic.
@@ -239,6 +244,10 @@ pub struct Team {
     pub name: String,
     /// Its location.
     pub location: String,
+    /// How long a task waits here for somebody to take it.
+    pub escalate_after: EscalateAfter,
+    /// The wider team that gets it then.
+    pub escalate_to: Option<String>,
 }
 
 impl HttpConfig {

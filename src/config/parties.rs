@@ -8,9 +8,9 @@ use toml::Spanned;
 
 use super::file::{self, File, Maybe};
 use super::load::{Check, Place};
-use super::sources;
 use super::words::{Day, Name};
 use super::{Agreement, Location, Mode, Source, TASKS_DESTINATION, Team, Tenant};
+use super::{feedback, sources, teams};
 
 /// Tasks a day in pilot mode, where the tenant names no number.
 const PILOT_DAILY_CAP: u32 = 20;
@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) locations: BTreeSet<String>,
     /// The names of its sources.
     sources: BTreeSet<String>,
+    /// The names of its teams.
+    pub(super) teams: BTreeSet<String>,
 }
 
 /// The known names of each tenant.
@@ -33,7 +35,7 @@ pub(super) fn tenants(check: &mut Check<'_>, written: &File) -> Vec<Tenant> {
         .filter_map(|(place, source)| sources::source(check, &place, source, &directory))
         .collect();
     let mut teams: Vec<(String, Team)> = each("team", &written.team)
-        .filter_map(|(place, written)| team(check, &place, written, &directory))
+        .filter_map(|(place, written)| teams::team(check, &place, written, &directory))
         .collect();
     unique(check, "team", &written.team, |team| {
         (&team.tenant, &team.name)
@@ -92,9 +94,17 @@ fn directory(check: &mut Check<'_>, written: &File) -> Directory {
         let known = Known {
             locations: locations.map(|name| name.0).collect(),
             sources: BTreeSet::new(),
+            teams: BTreeSet::new(),
         };
         if directory.insert(name.get_ref().0.clone(), known).is_some() {
             twice(check, &place.key("name", name));
+        }
+    }
+    for (_, team) in each("team", &written.team) {
+        if let (Some(tenant), Some(name)) = (&team.tenant, &team.name)
+            && let Some(known) = directory.get_mut(&tenant.get_ref().0)
+        {
+            known.teams.insert(name.get_ref().0.clone());
         }
     }
     for (_, source) in each("source", &written.source) {
@@ -224,6 +234,7 @@ fn tenant(
         implied_treatment_contact: written.implied_treatment_contact.unwrap_or(false),
         contact_policy: contact_policy(check, place, &written.contact_policy),
         pilot_daily_cap: written.pilot_daily_cap.unwrap_or(PILOT_DAILY_CAP),
+        feedback: feedback::of(check, place, written),
     })
 }
 
@@ -269,24 +280,6 @@ fn zone(
         check.report(&at, says, "add `zone`, such as \"America/New_York\"");
     }
     shared.map(|source| source.zone.clone())
-}
-
-fn team(
-    check: &mut Check<'_>,
-    place: &Place,
-    written: &file::Team,
-    directory: &Directory,
-) -> Option<(String, Team)> {
-    let owner = owner(check, place, &written.tenant, directory);
-    let name = check.need(place, "name", &written.name);
-    let own = check.need(place, "location", &written.location);
-    let (owner, name, own) = (owner?, name?, own?);
-    location(check, &place.key("location", own), own, owner.1);
-    let team = Team {
-        name: name.get_ref().0.clone(),
-        location: own.get_ref().0.clone(),
-    };
-    Some((owner.0, team))
 }
 
 fn agreement(

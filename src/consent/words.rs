@@ -14,6 +14,8 @@ vocabulary! {
         Legal = "legal",
         /// The person's safety: a contact point may be read by someone dangerous to them.
         UnsafeContact = "unsafe-contact",
+        /// The CRM was told that the person died; the record does not say so yet.
+        ReportedDeceased = "reported-deceased",
         /// A withdrawal, death or merge is being committed.
         ChangePending = "change-pending",
     }

@@ -16,7 +16,7 @@ use crate::intake::mllp::{Endpoint, Replier};
 use crate::intake::{self, Readiness};
 use crate::outbox::rabbit::Rabbit;
 use crate::outbox::spool::Spool;
-use crate::outbox::{Answers, Publisher, PublisherState, Relay, Topology};
+use crate::outbox::{Answers, Publisher, PublisherState, Relay, Returns, Topology};
 use crate::pipeline::{Pipeline, Sweep, Worker};
 use crate::site::Site;
 use crate::store::Store;
@@ -89,9 +89,12 @@ pub(super) fn start_outbox(
         .tracker
         .spawn(relay.run(Arc::clone(queued), floor.stop.clone()));
     if let Publisher::Rabbit(rabbit) = publisher.as_ref() {
-        let answers = Answers::new(store.clone(), site.tenant);
+        let answers = Answers::new(store.clone(), Arc::clone(site));
         let queue = rabbit.task_events(&site.config.name);
         floor.tracker.spawn(answers.run(queue, floor.stop.clone()));
+        let returns = Returns::new(store.clone(), Arc::clone(site));
+        let queue = rabbit.returned_tasks(&site.config.name);
+        floor.tracker.spawn(returns.run(queue, floor.stop.clone()));
     }
 }
 

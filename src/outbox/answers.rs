@@ -1,5 +1,6 @@
-//! The answers of the CRM, each with the effect that the table of `care::Answer` gives it, once.
+//! The answers of the CRM, each with the effect that the table of [`Answer`] gives it, once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,17 +9,21 @@ use uuid::Uuid;
 
 use super::Error;
 use super::events::{self, OptOutScope, TaskEvent};
+use super::judge::{Judged, judge};
 use super::rabbit::TaskEvents;
-use crate::care::Answer;
+use crate::care::{Answer, Beyond, TaskState};
 use crate::clock;
-use crate::consent::Channel;
-use crate::store::{AuditEntry, NewOptOut, Store, TaskEventEffect, TenantId, Tx};
+use crate::consent::{Channel, Hold};
+use crate::site::Site;
+use crate::store::{
+    AnsweredTask, AuditEntry, ContactMade, NewOptOut, RecordedEvent, Store, TaskEventEffect, Tx,
+};
 
 /// Takes task events into the store.
 #[derive(Clone)]
 pub struct Answers {
     store: Store,
-    tenant: TenantId,
+    site: Arc<Site>,
 }
 
 /// How far an event came.
@@ -30,8 +35,8 @@ enum Applied {
 
 impl Answers {
     /// The answers to one tenant's tasks.
-    pub const fn new(store: Store, tenant: TenantId) -> Self {
-        Self { store, tenant }
+    pub const fn new(store: Store, site: Arc<Site>) -> Self {
+        Self { store, site }
     }
 
     /// Consumes the tenant's queue until told to stop. An event is acknowledged after its effect is
@@ -78,50 +83,42 @@ impl Answers {
         }
     }
 
-    /// Applies one event in one transaction; an opt-out passes the gate first.
+    /// Applies one event in one transaction. What may cut off a publish under way (an opt-out, a
+    /// death, a wrong number) passes the gate first.
     ///
     /// # Errors
     /// When the store is away; nothing happened then.
     pub async fn apply(&self, event: &TaskEvent) -> Result<TaskEventEffect, Error> {
-        let mut tx = self.store.read(self.tenant).await?;
-        let task = tx.task_state(event.task).await?;
-        let contact = tx.task_contact(event.task).await?;
-        let Some((person, _)) = task else {
+        let mut tx = self.store.read(self.site.tenant).await?;
+        let Some(task) = tx.answered_task(event.task, event.version).await? else {
             drop(tx);
             return self.unknown(event).await;
         };
-        let (index, channel) = contact.unwrap_or((None, None));
-        let mut people = vec![tx.survivor(person).await?];
-        if let (Some(OptOutScope::ContactPoint), Some(index)) = (event.scope, &index) {
+        let person = tx.survivor(task.person).await?;
+        let mut gated = Vec::new();
+        if event.answer.effect().beyond != Beyond::Nothing {
+            gated.push(person);
+        }
+        if let (Some(OptOutScope::ContactPoint), (_, Some(index))) = (event.scope, &task.contact) {
             for sharing in tx.people_sharing(index).await? {
                 let survivor = tx.survivor(sharing).await?;
-                if !people.contains(&survivor) {
-                    people.push(survivor);
+                if !gated.contains(&survivor) {
+                    gated.push(survivor);
                 }
             }
         }
-        people.sort_unstable();
+        gated.sort_unstable();
         drop(tx);
-        let Some(scope) = event.scope else {
-            return self.commit(event, person, None, &[]).await;
-        };
-        let opt_out = NewOptOut {
-            value_index: index.filter(|_| scope == OptOutScope::ContactPoint),
-            channel: channel
-                .filter(|_| scope == OptOutScope::Channel)
-                .and_then(|name| Channel::from_name(&name)),
-            at: event.at,
-            origin: "crm",
-        };
-        self.commit(event, person, Some(opt_out), &people).await
+        self.commit(event, person, &gated).await
     }
 
     /// An answer about a task that is not here is kept, so that somebody can ask the CRM about it.
     async fn unknown(&self, event: &TaskEvent) -> Result<TaskEventEffect, Error> {
         let now = clock::now();
-        let mut tx = self.store.write(self.tenant).await?;
-        let row = (event.id.as_str(), event.task, event.answer.name());
-        let fresh = tx.record_task_event(row, false, (event.at, now)).await?;
+        let mut tx = self.store.write(self.site.tenant).await?;
+        let fresh = tx
+            .record_task_event(&recorded(event, "unknown-task"), false, now)
+            .await?;
         tx.commit().await?;
         if fresh {
             tracing::warn!(task = %event.task, "a task event names a task that is not here; it is recorded");
@@ -134,28 +131,31 @@ impl Answers {
         &self,
         event: &TaskEvent,
         person: Uuid,
-        opt_out: Option<NewOptOut>,
-        people: &[Uuid],
+        gated: &[Uuid],
     ) -> Result<TaskEventEffect, Error> {
         let mut gates = Vec::new();
-        for person in people {
-            gates.push(self.store.close_gate(self.tenant, *person).await?);
+        for person in gated {
+            gates.push(self.store.close_gate(self.site.tenant, *person).await?);
         }
         let now = clock::now();
-        let mut tx = self.store.write(self.tenant).await?;
-        let mut changed = people.to_vec();
-        changed.push(tx.survivor(person).await?);
+        let mut tx = self.store.write(self.site.tenant).await?;
+        let mut changed = gated.to_vec();
+        changed.push(person);
         changed.sort_unstable();
         changed.dedup();
         for person in changed {
             tx.lock_person(person).await?;
         }
-        let effect = write(&mut tx, event, now).await?;
-        if effect != TaskEventEffect::Repeated {
-            if let Some(opt_out) = &opt_out {
-                tx.record_opt_out(person, opt_out).await?;
+        // After the lock: what another event did meanwhile is seen.
+        let effect = match tx.answered_task(event.task, event.version).await? {
+            Some(mut task) => {
+                task.findings = tx.findings_of_task((person, event.task), now).await?;
+                self.write(&mut tx, event, (person, &task), now).await?
             }
-            for person in people {
+            None => TaskEventEffect::UnknownTask,
+        };
+        if effect != TaskEventEffect::Repeated {
+            for person in gated {
                 tx.ask_again(*person, now).await?;
             }
             tx.audit(&entry(event, now)).await?;
@@ -166,25 +166,122 @@ impl Answers {
         tx.commit().await?;
         Ok(effect)
     }
+
+    /// Records an event once, with what it does.
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        event: &TaskEvent,
+        (person, task): (Uuid, &AnsweredTask),
+        now: Timestamp,
+    ) -> Result<TaskEventEffect, Error> {
+        let judged = judge(event, task, now);
+        let row = recorded(event, judged.word());
+        if !tx.record_task_event(&row, judged.is_applied(), now).await? {
+            return Ok(TaskEventEffect::Repeated);
+        }
+        self.beyond(tx, event, (person, task), now).await?;
+        if let Some(channel) = task.channel.as_deref().filter(|_| judged.is_contact) {
+            let made = ContactMade {
+                person: task.person,
+                task: event.task,
+                contact: (task.contact.0, task.contact.1.as_deref()),
+                channel,
+                kind: event.answer.name(),
+                at: event.at.min(now),
+            };
+            tx.add_contact_made(&made).await?;
+        }
+        if !judged.is_applied() {
+            return Ok(TaskEventEffect::Recorded);
+        }
+        self.move_task(tx, event, (person, task), &judged, now)
+            .await?;
+        Ok(TaskEventEffect::Applied)
+    }
+
+    /// What an event does besides moving its task, whatever state the task is in.
+    async fn beyond(
+        &self,
+        tx: &mut Tx,
+        event: &TaskEvent,
+        (person, task): (Uuid, &AnsweredTask),
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        match event.answer.effect().beyond {
+            Beyond::Nothing => {}
+            Beyond::ContactEnds => {
+                if let Some(index) = &task.contact.1 {
+                    tx.end_wrong_contact(person, index, now).await?;
+                }
+            }
+            Beyond::Hold => {
+                tx.put_hold(person, Hold::ReportedDeceased, now).await?;
+                tracing::warn!(%person, "the CRM reports a death; see `careloop person holds`");
+            }
+            Beyond::OptOut => {
+                let is = |scope| event.scope == Some(scope);
+                let index = task.contact.1.clone();
+                let channel = task.channel.as_deref().and_then(Channel::from_name);
+                let opt_out = NewOptOut {
+                    value_index: index.filter(|_| is(OptOutScope::ContactPoint)),
+                    channel: channel.filter(|_| is(OptOutScope::Channel)),
+                    at: event.at.min(now),
+                    origin: "crm",
+                };
+                tx.record_opt_out(task.person, &opt_out).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the task, and puts its finding to rest where the task has ended.
+    async fn move_task(
+        &self,
+        tx: &mut Tx,
+        event: &TaskEvent,
+        (person, task): (Uuid, &AnsweredTask),
+        judged: &Judged,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let at = event.at.min(now);
+        if let Some(state) = judged.next {
+            tx.set_task_state(event.task, state, now).await?;
+        }
+        let taken = matches!(
+            judged.next,
+            None | Some(TaskState::Accepted | TaskState::InProgress)
+        );
+        tx.stop_clock(event.task, taken.then_some(at)).await?;
+        if let Some(when) = judged.ask_at {
+            tx.ask_task_at(event.task, when).await?;
+            tx.look_at(person, when).await?;
+        }
+        if let Some(reason) = judged.rest {
+            let until = judged
+                .rest_until
+                .unwrap_or_else(|| self.site.rests_until(reason, now));
+            let mut rests = task.findings.clone();
+            rests.retain(|(_, finding)| event.topic.is_none_or(|topic| topic == *finding));
+            tx.rest_all(&rests, reason, (at, until)).await?;
+            // One of several reasons leaves the task at once; a whole task is looked at later.
+            let soon = if judged.next.is_none() { now } else { until };
+            tx.look_at(person, soon).await?;
+        }
+        Ok(())
+    }
 }
 
-/// Records an event once, with what it does to its task.
-async fn write(tx: &mut Tx, event: &TaskEvent, now: Timestamp) -> Result<TaskEventEffect, Error> {
-    let happened = event.answer.effect().task;
-    let task = tx.task_state(event.task).await?;
-    let state = task.and_then(|(_, state)| state.after(happened));
-    let row = (event.id.as_str(), event.task, event.answer.name());
-    if !tx
-        .record_task_event(row, state.is_some(), (event.at, now))
-        .await?
-    {
-        return Ok(TaskEventEffect::Repeated);
+fn recorded<'a>(event: &'a TaskEvent, effect: &'static str) -> RecordedEvent<'a> {
+    RecordedEvent {
+        id: &event.id,
+        task: event.task,
+        version: event.version,
+        kind: event.answer.name(),
+        topic: event.topic,
+        at: event.at,
+        effect,
     }
-    let Some(state) = state else {
-        return Ok(TaskEventEffect::Recorded);
-    };
-    tx.set_task_state(event.task, state, now).await?;
-    Ok(TaskEventEffect::Applied)
 }
 
 fn entry(event: &TaskEvent, now: Timestamp) -> AuditEntry {
@@ -200,6 +297,6 @@ fn entry(event: &TaskEvent, now: Timestamp) -> AuditEntry {
         purpose: None,
         entity: ("task", Some(event.task)),
         message: None,
-        detail: None,
+        detail: Some(event.answer.name().to_owned()),
     }
 }

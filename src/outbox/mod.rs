@@ -7,9 +7,11 @@ mod answers;
 mod clear;
 pub mod envelope;
 pub mod events;
+mod judge;
 pub mod publisher;
 pub mod rabbit;
 mod relay;
+mod returns;
 pub mod schema;
 mod seal;
 mod spans;
@@ -20,6 +22,7 @@ pub mod words;
 pub use answers::Answers;
 pub use publisher::{Outgoing, Published, Publisher, PublisherState, Topology};
 pub use relay::{Relay, Step};
+pub use returns::Returns;
 
 /// Why a step of the outbox could not be finished; nothing is lost, it is done again.
 #[derive(Debug, thiserror::Error)]

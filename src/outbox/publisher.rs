@@ -9,14 +9,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::config::Tenant;
+use crate::config::{DEFAULT_TEAM, Tenant};
 use crate::outbox::rabbit;
 use crate::outbox::spool;
 use crate::store::QueueLevel;
 
 /// The exchange of outgoing tasks, and the first part of their queues' names.
 pub const TASKS: &str = "careloop.tasks";
-/// Where expired, refused and undeliverable messages end, as exchange and as queue.
+/// Where expired, refused and undeliverable messages go, as exchange; and the queue of the answers
+/// among them, where a person looks. Tasks among them go to [`returned_queue`].
 pub const DEAD: &str = "careloop.tasks.dead";
 /// The exchange on which the CRM answers, and the first part of the answer queues' names.
 pub const TASK_EVENTS: &str = "careloop.task-events";
@@ -233,6 +234,9 @@ impl Topology {
             for team in &tenant.teams {
                 topology = topology.with_team(&tenant.name, &team.location, &team.name)?;
             }
+            for location in tenant.implied_wider() {
+                topology = topology.with_team(&tenant.name, location, DEFAULT_TEAM)?;
+            }
         }
         Ok(topology)
     }
@@ -261,6 +265,13 @@ impl Topology {
         })
     }
 
+    /// Each tenant's queue of tasks that no consumer could take, and the routing keys of its tasks.
+    pub fn returned_queues(&self) -> impl Iterator<Item = (String, String)> {
+        self.tenants
+            .iter()
+            .map(|tenant| (returned_queue(tenant), format!("{tenant}.*.*.*")))
+    }
+
     /// Each tenant's answer queue and the routing key it takes.
     pub fn event_queues(&self) -> impl Iterator<Item = (String, String)> {
         self.tenants
@@ -272,6 +283,11 @@ impl Topology {
 /// The queue of a tenant's task events.
 pub fn event_queue(tenant: &str) -> String {
     format!("{TASK_EVENTS}.{tenant}")
+}
+
+/// The queue of a tenant's tasks that expired or that no consumer could take.
+pub fn returned_queue(tenant: &str) -> String {
+    format!("{TASKS}.returned.{tenant}")
 }
 
 /// The routing key of a task.

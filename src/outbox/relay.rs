@@ -270,6 +270,17 @@ impl Relay {
             .collect()
     }
 
+    /// A task that was handed over is to be taken in its time, where the CRM says when it is.
+    async fn start_clock(&self, tx: &mut Tx, one: &Cleared, now: Timestamp) -> Result<(), Error> {
+        let config = &self.site.config;
+        let after = config.escalates_after(&one.outgoing.routing_key);
+        let after = after.and_then(|after| SignedDuration::try_from(after).ok());
+        match after.and_then(|after| now.checked_add(after).ok()) {
+            Some(until) if config.feedback.answers => Ok(tx.start_clock(one.id, until).await?),
+            _ => Ok(()),
+        }
+    }
+
     async fn settle(&self, cleared: &[Cleared], outcomes: &[PublishOutcome]) -> Result<(), Error> {
         let now = clock::now();
         let answers: Vec<Settled> = cleared
@@ -287,6 +298,10 @@ impl Relay {
             .collect();
         let mut tx = self.store.write(self.site.tenant).await?;
         tx.settle(&answers, now).await?;
+        let confirmed = |outcome: &PublishOutcome| *outcome == PublishOutcome::Confirmed;
+        for (one, _) in cleared.iter().zip(outcomes).filter(|(_, of)| confirmed(of)) {
+            self.start_clock(&mut tx, one, now).await?;
+        }
         tx.commit().await?;
         for (one, outcome) in cleared.iter().zip(outcomes) {
             (self.published)(outcome.name());

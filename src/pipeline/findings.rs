@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::plan::Desk;
 use super::sharing::Want;
-use crate::care::{self, FindingState, GapStatus, Known, Rule, Step, TaskState, TopicEnd};
+use crate::care::{
+    self, FindingEvent, FindingState, GapStatus, Known, Rule, Step, TaskState, TopicEnd,
+};
 use crate::config::Mode;
 use crate::crm::View;
 use crate::store::{Effects, FindingDetail, FindingRow, Record, TaskRow};
@@ -32,6 +34,7 @@ pub(super) fn reconcile(
     let before = record.tasks.clone();
     let mut wants = Vec::new();
     round.settle_merged(record, effects);
+    round.lift_what_is_told(record, effects);
     for rule in site.rules.iter() {
         let mut evaluations = if site.runs(rule) {
             care::evaluate(rule, &view.chart, site, &zoned)
@@ -85,7 +88,7 @@ impl Round<'_> {
 
     /// Moves one finding and its reason; gives what it asks for, where no task serves it yet.
     fn step(
-        &self,
+        &mut self,
         rule: &Rule,
         step: &Step<'_>,
         record: &mut Record,
@@ -118,12 +121,14 @@ impl Round<'_> {
         let verdict = step
             .evaluation
             .filter(|verdict| rule.asks_for_task(verdict))?;
+        let told = step.event == Some(FindingEvent::Found);
+        let anew = self.wake((&finding, told), record, effects)?;
         let served = record.tasks.iter().any(|task| task.stands_for(finding.id));
-        (!served).then(|| self.want(rule, verdict, &finding))
+        (!served).then(|| anew.of(self.want(rule, verdict, &finding), self.desk.cause.now))
     }
 
     /// Ends the reason of a finding in whichever unfinished task it stands.
-    fn end_topic(&self, finding: Uuid, why: TopicEnd, record: &mut Record) {
+    pub(super) fn end_topic(&self, finding: Uuid, why: TopicEnd, record: &mut Record) {
         let now = self.desk.cause.now;
         for task in &mut record.tasks {
             if !task.state.is_terminal() {
@@ -176,6 +181,7 @@ impl Round<'_> {
             opened_at: stored.map_or(now, |old| old.opened_at),
             changed_at: now,
             message: self.desk.cause.message,
+            rest: stored.and_then(|old| old.rest.clone()),
             detail,
         })
     }

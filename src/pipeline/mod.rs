@@ -1,8 +1,10 @@
 //! Stations 2 to 4: a stored message becomes people, pointers, findings and queued tasks in one
 //! transaction, or it stays what it was.
 
+mod again;
 mod batch;
 mod board;
+mod escalate;
 mod findings;
 mod gate;
 mod pilot;

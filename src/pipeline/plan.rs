@@ -227,6 +227,10 @@ impl Desk<'_> {
                 value_index: index.clone(),
                 rank,
                 ended_at: None,
+                // What the CRM found wrong stays wrong until the EHR says something else.
+                wrong_at: known
+                    .and_then(|row| row.wrong_at)
+                    .filter(|_| known.is_some_and(|row| row.ended_at.is_none())),
                 contact: contact.clone(),
             };
             let same = known.is_some_and(|old| {
@@ -241,6 +245,7 @@ impl Desk<'_> {
             if row.ended_at.is_none() && !current.contains(&row.value_index) {
                 effects.contacts.push(ContactRow {
                     ended_at: Some(self.cause.now),
+                    wrong_at: None,
                     ..row.clone()
                 });
             }

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::findings::Round;
-use crate::care::{Evaluation, PerformerRole, Rule, TaskState, TopicEnd};
+use crate::care::{Evaluation, PerformerRole, Rule, TaskCode, TaskState, TopicEnd};
 use crate::consent::{Channel, ContentClass, Decision, Outcome, Purpose};
 use crate::store::{FindingRow, MAX_TOPICS, Record, TaskDetail, TaskRow, TaskTopic};
 
@@ -19,10 +19,25 @@ pub(super) struct Want {
     topic: TaskTopic,
     purpose: Purpose,
     performer: PerformerRole,
+    /// The wider team that is to get it, where the team that serves the person did not do.
+    wider: Option<String>,
     performers: BTreeMap<Channel, PerformerRole>,
 }
 
 impl Want {
+    /// What the finding asks for after its last task came to nothing or ran its course: of a wider
+    /// team, or for somebody else's records.
+    pub(super) fn anew(mut self, wider: Option<String>, records: bool, now: Timestamp) -> Self {
+        self.wider = wider;
+        if records {
+            self.topic.code = TaskCode::RecordsRequest;
+        }
+        if self.topic.due_at <= now {
+            self.topic.due_at = now + SignedDuration::from_hours(14 * 24);
+        }
+        self
+    }
+
     fn detail(&self) -> TaskDetail {
         let topic = self.topic.clone();
         TaskDetail {
@@ -63,6 +78,7 @@ impl Round<'_> {
             },
             purpose: template.purpose,
             performer: template.performer,
+            wider: None,
             performers: template.performers.clone(),
         }
     }
@@ -215,7 +231,9 @@ impl Round<'_> {
             version: 1,
             state: TaskState::Withheld,
             mode: crate::config::Mode::Observe,
-            routing_key: site.routing_key(&record.assertions, want.topic.priority.name()),
+            routing_key: want.wider.clone().unwrap_or_else(|| {
+                site.routing_key(&record.assertions, want.topic.priority.name())
+            }),
             created_at: now,
             changed_at: now,
             due_at: want.topic.due_at,
@@ -304,6 +322,7 @@ impl Round<'_> {
                 },
                 purpose: task.detail.purpose,
                 performer: task.detail.performer,
+                wider: None,
                 performers: task.detail.performers.clone(),
             });
         }

@@ -186,6 +186,7 @@ impl World {
             value_index: vec![7],
             rank: 0,
             ended_at: None,
+            wrong_at: None,
             contact: Contact {
                 system: ContactSystem::Phone,
                 value: "555-0100".into(),

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Error;
+use super::escalate::escalate;
 use super::pilot::{check_cap, pilot_left};
 use super::plan::{Cause, Desk};
 use super::process::{Pipeline, Step};
@@ -72,8 +73,9 @@ impl Sweep {
         for person in &due {
             self.look_at_or_later(*person, now).await?;
         }
+        let escalated = escalate(pipeline, now).await?;
         let removed = self.remove_old(now).await?;
-        Ok(if due.is_empty() && removed == 0 {
+        Ok(if due.is_empty() && escalated == 0 && removed == 0 {
             Step::Idle
         } else {
             Step::Worked

@@ -119,6 +119,10 @@ impl Round<'_> {
         } else {
             self.place(&mut task, &decision, record.is_pilot);
         }
+        if task.state == TaskState::Withheld && was == Some(TaskState::Deferred) {
+            // It may have left before it waited: then it is taken back.
+            self.withdraw(&task, "consent-revoked", effects);
+        }
         if task.state == TaskState::Queued && !left {
             let contact = decision
                 .channel
@@ -242,11 +246,15 @@ impl Round<'_> {
         }
     }
 
-    fn expire(&self, mut task: TaskRow, record: &mut Record, effects: &mut Effects) {
+    fn expire(&mut self, mut task: TaskRow, record: &mut Record, effects: &mut Effects) {
+        let had = task.state.was_published();
         task.state = task.state.after(TaskEvent::Expired).unwrap_or(task.state);
         task.changed_at = self.desk.cause.now;
         task.ask_at = None;
         self.withdraw(&task, "expired", effects);
+        if had {
+            self.rest_expired(&task, record, effects);
+        }
         store(task, record, effects);
     }
 

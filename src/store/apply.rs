@@ -37,6 +37,12 @@ impl Tx {
         self.compare_later(all, now).await?;
         self.put_findings(all).await?;
         self.put_tasks(all).await?;
+        for (person, finding, rest) in all.iter().flat_map(|effects| &effects.rests) {
+            self.put_rest((*person, *finding), rest).await?;
+        }
+        for (person, hold) in all.iter().flat_map(|effects| &effects.lifted) {
+            self.lift_holds(*person, *hold).await?;
+        }
         let decisions: Vec<&DecisionRow> =
             all.iter().flat_map(|effects| &effects.decisions).collect();
         self.put_decisions(&decisions).await?;
@@ -209,7 +215,7 @@ impl Tx {
 
     /// Queues envelopes of different tasks, each under the version after the newest that its task
     /// ever had, so that consumers never take it for an old one.
-    async fn put_envelopes(
+    pub(super) async fn put_envelopes(
         &mut self,
         envelopes: &[&NewEnvelope],
         now: Timestamp,
@@ -220,19 +226,35 @@ impl Tx {
         let tasks: Vec<Uuid> = envelopes.iter().map(|one| one.task).collect();
         let newest = among!(
             self,
-            (Uuid, i64),
-            "SELECT task, max(version) FROM outbox WHERE tenant = $1 AND task = ANY($2) GROUP BY task",
+            (Uuid, i64, i64, i64),
+            "SELECT task, max(version), coalesce(max(CASE WHEN kind <> 'cancelled' AND (state IN ('sent', 'publishing') OR last_outcome = 'unknown') THEN version END), 0), \
+             coalesce(max(CASE WHEN kind = 'cancelled' AND state IN ('sent', 'publishing', 'waiting') THEN version END), 0) \
+             FROM outbox WHERE tenant = $1 AND task = ANY($2) GROUP BY task",
             &tasks
         )?;
-        let newest: HashMap<Uuid, i64> = newest.into_iter().collect();
-        let numbered: Vec<(&NewEnvelope, i64)> = envelopes
+        // To somebody who has the task already, the next version revises it.
+        let newest: HashMap<Uuid, (i64, &str)> = newest
+            .into_iter()
+            .map(|(task, newest, left, cancelled)| {
+                let kind = if left > cancelled {
+                    "revised"
+                } else {
+                    "requested"
+                };
+                (task, (newest, kind))
+            })
+            .collect();
+        let numbered: Vec<(&NewEnvelope, i64, &str)> = envelopes
             .iter()
-            .map(|one| (*one, newest.get(&one.task).copied().unwrap_or(0) + 1))
+            .map(|one| {
+                let (newest, kind) = newest.get(&one.task).copied().unwrap_or((0, "requested"));
+                (*one, newest + 1, kind)
+            })
             .collect();
         many!(
             self,
             "INSERT INTO outbox (tenant, id, task, person, version, kind, state, routing_key, created_at, due_at, expires_at, contact_point, channel, message) \
-             VALUES ($1, $2, $3, $4, $5, 'requested', 'waiting', $6, $7, $8, $9, $10, $11, $12)",
+             VALUES ($1, $2, $3, $4, $5, $13, 'waiting', $6, $7, $8, $9, $10, $11, $12)",
             &numbered,
             |one| one.0.id,
             one.0.task,
@@ -244,12 +266,13 @@ impl Tx {
             one.0.expires_at.as_microsecond(),
             one.0.contact.and_then(|(contact_point, _)| contact_point),
             one.0.contact.map(|(_, channel)| channel.name()),
-            one.0.message
+            one.0.message,
+            one.2
         );
         let later: Vec<(Uuid, i64)> = numbered
             .iter()
-            .filter(|(_, version)| *version > 1)
-            .map(|(one, version)| (one.task, *version))
+            .filter(|(_, version, _)| *version > 1)
+            .map(|(one, version, _)| (one.task, *version))
             .collect();
         self.set_versions(&later).await
     }

@@ -9,9 +9,9 @@ use super::Error;
 use super::audit::AuditEntry;
 use super::record::{ContactRow, Member};
 use super::topics::TaskDetail;
-use crate::care::{FindingState, GapStatus, ReasonCode, TaskState};
+use crate::care::{FindingState, GapStatus, ReasonCode, Rest, TaskState};
 use crate::config::Mode;
-use crate::consent::{Channel, Decision};
+use crate::consent::{Channel, Decision, Hold};
 use crate::crm::{Assertion, Identifier};
 
 /// A finding as stored; the detail is sealed, because a rule's name tells a diagnosis.
@@ -33,6 +33,8 @@ pub struct FindingRow {
     pub changed_at: Timestamp,
     /// The message that caused the last change.
     pub message: Option<Uuid>,
+    /// Whether it rests although nothing has closed it.
+    pub rest: Option<Rest>,
     /// What it is.
     pub detail: FindingDetail,
 }
@@ -208,6 +210,10 @@ pub struct Effects {
     pub is_to_be_compared: bool,
     /// Findings, new or changed.
     pub findings: Vec<FindingRow>,
+    /// Rests of findings, new or changed: whose, which finding's, what.
+    pub rests: Vec<(Uuid, Uuid, Rest)>,
+    /// Holds that end, as the record now says what they stood for.
+    pub lifted: Vec<(Uuid, Hold)>,
     /// Tasks, new or changed.
     pub tasks: Vec<TaskRow>,
     /// Envelopes to send.

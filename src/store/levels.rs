@@ -21,6 +21,8 @@ pub struct OutboxCounts {
     pub dropped: i64,
     /// Of the waiting: no queue wants them.
     pub unroutable: i64,
+    /// Tasks that went to everybody they could go to and that nobody took.
+    pub unanswered: i64,
 }
 
 impl Store {
@@ -64,7 +66,11 @@ impl Store {
             (String, i64, i64),
             "SELECT state, count(*), sum(CASE WHEN last_outcome = 'unroutable' THEN 1 ELSE 0 END) FROM outbox WHERE tenant = $1 GROUP BY state"
         )?;
-        let mut counts = OutboxCounts::default();
+        drop(tx);
+        let mut counts = OutboxCounts {
+            unanswered: self.unanswered(tenant).await?,
+            ..OutboxCounts::default()
+        };
         for (state, count, unroutable) in found {
             match state.as_str() {
                 "waiting" => {

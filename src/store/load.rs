@@ -231,11 +231,11 @@ impl Tx {
     async fn contacts(&mut self, all: &mut Gathered) -> Result<(), Error> {
         let found = among!(
             self,
-            (Uuid, Uuid, Vec<u8>, i64, Option<i64>, Vec<u8>),
-            "SELECT person, id, value_index, rank, ended_at, cell FROM contact_point WHERE tenant = $1 AND person = ANY($2) ORDER BY rank, id",
+            (Uuid, Uuid, Vec<u8>, i64, Option<i64>, Option<i64>, Vec<u8>),
+            "SELECT person, id, value_index, rank, ended_at, wrong_at, cell FROM contact_point WHERE tenant = $1 AND person = ANY($2) ORDER BY rank, id",
             &all.people
         )?;
-        for (person, id, value_index, rank, ended_at, cell) in found {
+        for (person, id, value_index, rank, ended_at, wrong_at, cell) in found {
             let (record, member) = all.with_member(person)?;
             let place = self.place("contact_point", id.as_bytes());
             record.contacts.push(ContactRow {
@@ -244,6 +244,7 @@ impl Tx {
                 value_index,
                 rank,
                 ended_at: ended_at.map(at),
+                wrong_at: wrong_at.map(at),
                 contact: member.open(&place, &cell, "contact_point")?,
             });
         }
@@ -270,10 +271,11 @@ impl Tx {
                 opened_at: at(stored.opened_at),
                 changed_at: at(stored.changed_at),
                 message: stored.message,
+                rest: None,
                 detail: member.open(&place, &stored.cell, "finding")?,
             });
         }
-        Ok(())
+        self.rests(all).await
     }
 
     async fn tasks(&mut self, all: &mut Gathered) -> Result<(), Error> {

@@ -16,6 +16,7 @@ mod dialect;
 mod disclosures;
 mod effects;
 mod identity;
+mod feedback;
 mod inbox;
 mod keys;
 mod lanes;
@@ -29,6 +30,7 @@ mod people;
 mod place;
 mod receive;
 mod record;
+mod rests;
 mod revise;
 mod statement;
 mod topics;
@@ -36,12 +38,13 @@ mod standing;
 mod stop;
 mod trouble;
 mod tokens;
+mod story;
 mod tx;
 mod whole;
 mod wire;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
-pub use answers::TaskEventEffect;
+pub use answers::{AnsweredTask, RecordedEvent, TaskEventEffect};
 pub use audit::AuditEntry;
 pub use clearing::{Claimant, Clearing, LastDecision, Settled, Then};
 pub use consent::NewOptOut;
@@ -51,6 +54,7 @@ pub use effects::{
     Assignment, DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, NewLink, Revision,
     TaskRow, Withdrawal,
 };
+pub use feedback::{ContactMade, Returned, StandingHold};
 pub use identity::{LinkRow, Owner};
 pub use inbox::{Claim, Claimed};
 pub use keys::{KeyStatus, TenantKeys};
@@ -62,6 +66,7 @@ pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
 pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
 pub use stop::{OutreachStop, Preview};
+pub use story::{AnswerTold, DecisionTold, TaskStory, VersionTold};
 pub use tokens::TokenRow;
 pub use topics::{MAX_TOPICS, Reason, TaskDetail, TaskTopic};
 pub use trouble::TroubleRow;

@@ -131,6 +131,28 @@ impl Store {
         Ok(found.into_iter().map(Stored::open).collect())
     }
 
+    /// One task as lists show it.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn task_listing(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+    ) -> Result<Option<TaskListing>, Error> {
+        let mut tx = self.read(tenant).await?;
+        let found = row!(
+            tx,
+            Stored,
+            "SELECT task.id, task.person, task.state, task.mode, task.version, task.routing_key, task.created_at, task.due_at, \
+             decision.result, decision.reason_codes, decision.sentence, decision.next_allowed_at FROM task \
+             LEFT JOIN consent_decision AS decision ON decision.tenant = $1 AND decision.id = task.decision \
+             WHERE task.tenant = $1 AND task.id = $2",
+            id
+        )?;
+        Ok(found.map(Stored::open))
+    }
+
     /// Totals of tasks that did not leave, by reason.
     ///
     /// # Errors

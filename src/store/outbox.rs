@@ -139,7 +139,7 @@ impl Tx {
     ///
     /// # Errors
     /// When the store is away.
-    pub(super) async fn look_at(&mut self, person: Uuid, at: Timestamp) -> Result<(), Error> {
+    pub async fn look_at(&mut self, person: Uuid, at: Timestamp) -> Result<(), Error> {
         run!(
             self,
             "UPDATE person SET next_check_at = $3 WHERE tenant = $1 AND id = $2 AND (next_check_at IS NULL OR next_check_at > $3)",

@@ -204,7 +204,7 @@ impl Tx {
         many!(
             self,
             "INSERT INTO contact_point (tenant, id, person, value_index, rank, ended_at, cell) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (tenant, id) DO UPDATE SET rank = excluded.rank, ended_at = excluded.ended_at, cell = excluded.cell",
+             ON CONFLICT (tenant, id) DO UPDATE SET rank = excluded.rank, ended_at = excluded.ended_at, wrong_at = CASE WHEN excluded.ended_at IS NULL THEN contact_point.wrong_at END, cell = excluded.cell",
             &sealed,
             |one| one.0.id,
             one.0.person,

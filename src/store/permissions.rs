@@ -130,14 +130,21 @@ impl Tx {
         Ok(opted)
     }
 
-    /// What was sent in the last seven days, and slots that are reserved.
+    /// What was sent in the last seven days, slots that are reserved, and contacts that the CRM
+    /// told of. A task takes one slot, whatever versions it has; contacts take its place, each one.
     async fn sent(&mut self, all: &mut Gathered, now: Timestamp) -> Result<(), Error> {
         let week = now - SignedDuration::from_hours(7 * 24);
         let sent = among!(
             self,
             (Uuid, Uuid, i64, String, Option<Uuid>),
             "SELECT person, task, coalesce(sent_at, due_at), channel, contact_point FROM outbox WHERE tenant = $1 AND person = ANY($2) \
-             AND kind = 'requested' AND state IN ('waiting', 'publishing', 'sent') AND channel IS NOT NULL AND coalesce(sent_at, due_at) >= $3",
+             AND kind <> 'cancelled' AND state IN ('waiting', 'publishing', 'sent') AND channel IS NOT NULL AND coalesce(sent_at, due_at) >= $3 \
+             AND NOT EXISTS (SELECT 1 FROM outbox AS newer WHERE newer.tenant = $1 AND newer.task = outbox.task AND newer.version > outbox.version \
+             AND newer.kind <> 'cancelled' AND newer.state IN ('waiting', 'publishing', 'sent')) \
+             AND NOT EXISTS (SELECT 1 FROM contact_attempt AS made WHERE made.tenant = $1 AND made.task = outbox.task) \
+             UNION SELECT person, id, at, channel, contact_point FROM contact_attempt WHERE tenant = $1 AND person = ANY($2) AND at >= $3 \
+             UNION SELECT shared.person, made.id, made.at, made.channel, made.contact_point FROM contact_attempt AS made \
+             JOIN contact_point AS shared ON shared.tenant = $1 AND shared.value_index = made.value_index WHERE made.tenant = $1 AND shared.person = ANY($2) AND made.at >= $3",
             &all.people,
             week.as_microsecond()
         )?;

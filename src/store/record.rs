@@ -70,6 +70,8 @@ pub struct ContactRow {
     pub rank: i64,
     /// When it stopped being current.
     pub ended_at: Option<Timestamp>,
+    /// When the CRM found it to be somebody else's; cleared when the EHR stops saying it.
+    pub wrong_at: Option<Timestamp>,
     /// What it is.
     pub contact: Contact,
 }
@@ -171,7 +173,7 @@ impl Record {
                 system: row.contact.system,
                 usage: row.contact.usage.clone(),
                 rank: u32::try_from(row.rank).unwrap_or(u32::MAX),
-                ended: row.ended_at.is_some(),
+                ended: row.ended_at.is_some() || row.wrong_at.is_some(),
             })
             .collect()
     }

@@ -1,41 +1,20 @@
 //! What the CRM answers, over a real RabbitMQ: done, opted out, unknown, unreadable.
 
 use careloop::outbox::envelope::ulid;
-use lapin::options::BasicPublishOptions;
-use lapin::{BasicProperties, Channel};
 use uuid::Uuid;
 
 use crate::support::behind::Behind;
 use crate::support::broker::{self, Broker};
 use crate::support::clinic::{QUEUE, diagnosed, told};
+use crate::support::crm::{answer, published, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::wait::until;
 
 const DEAD: &str = "careloop.tasks.dead";
 
-async fn say(channel: &Channel, body: &str) {
-    let options = BasicPublishOptions::default();
-    let properties = BasicProperties::default().with_delivery_mode(2);
-    channel
-        .basic_publish(
-            "careloop.task-events".into(),
-            "riverside".into(),
-            options,
-            body.as_bytes(),
-            properties,
-        )
-        .await
-        .unwrap()
-        .await
-        .unwrap();
-}
-
 fn completed(id: &str, task: Uuid) -> String {
-    let task = ulid(task);
-    format!(
-        r#"{{"id":"{id}","task":"{task}","version":1,"type":"completed","at":"2025-03-02T10:00:00Z"}}"#
-    )
+    answer(id, task, "completed", "")
 }
 
 fn opted_out(id: &str, task: Uuid, scope: &str) -> String {
@@ -43,20 +22,6 @@ fn opted_out(id: &str, task: Uuid, scope: &str) -> String {
         r#""completed""#,
         &format!(r#""opted-out","scope":"{scope}""#),
     )
-}
-
-/// A hub with one published task for each person, by number and phone.
-async fn published(hub: &Hub, people: &[(&str, &str)]) -> Vec<(Uuid, Uuid)> {
-    let mut peer = hub.peer("adt").await;
-    let mut found = Vec::new();
-    for (number, phone) in people {
-        peer.send_bytes(diagnosed(number, phone).as_bytes()).await;
-        hub.processed().await;
-        let person = hub.person(number).await;
-        let task = hub.until_task_is(person, "requested").await;
-        found.push((person, task.id.parse().unwrap()));
-    }
-    found
 }
 
 fn setup(broker: &Broker) -> Setup {

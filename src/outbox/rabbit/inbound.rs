@@ -1,20 +1,25 @@
-//! Task events from a tenant's queue, each acknowledged only when its effect is stored.
+//! Task events, and tasks that came back, from a tenant's queues: each acknowledged only when its
+//! effect is stored.
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::Acker;
+use lapin::BasicProperties;
 use lapin::Consumer;
 use lapin::options::BasicAckOptions;
 use lapin::options::BasicConsumeOptions;
 use lapin::options::BasicQosOptions;
 use lapin::options::BasicRejectOptions;
+use lapin::types::AMQPValue;
 use lapin::types::FieldTable;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
 use crate::outbox::publisher::DownReason;
 use crate::outbox::publisher::event_queue;
+use crate::outbox::publisher::returned_queue;
+use crate::outbox::rabbit::Rabbit;
 use crate::outbox::rabbit::line::Line;
 use crate::outbox::rabbit::line::SETUP;
 use crate::outbox::rabbit::line::Target;
@@ -46,6 +51,10 @@ struct Open {
 pub struct Received {
     /// The body, as it came.
     pub body: Vec<u8>,
+    /// The message id that its publisher gave it.
+    pub message_id: Option<String>,
+    /// Why the broker gave it back, for a message that came back.
+    pub died_of: Death,
     /// The broker's number of this delivery, for logs.
     pub tag: u64,
     /// Whether it was handed out before.
@@ -54,18 +63,73 @@ pub struct Received {
     answer: Duration,
 }
 
+/// Why the broker gave a message back (`x-first-death-reason`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// It did not, or does not say.
+    Unknown,
+    /// Its time was over.
+    Expired,
+    /// A consumer refused it.
+    Rejected,
+    /// Every delivery failed, as often as the queue allows.
+    DeliveryLimit,
+    /// Its queue was full.
+    MaxLen,
+}
+
+impl Death {
+    /// The reason's stable name, as stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::DeliveryLimit => "delivery-limit",
+            Self::MaxLen => "max-len",
+        }
+    }
+}
+
+fn died_of(properties: &BasicProperties) -> Death {
+    let headers = properties.headers().as_ref();
+    let reason = headers.and_then(|headers| headers.inner().get("x-first-death-reason"));
+    match reason {
+        Some(AMQPValue::LongString(reason)) => match reason.as_bytes() {
+            b"expired" => Death::Expired,
+            b"rejected" => Death::Rejected,
+            b"delivery_limit" => Death::DeliveryLimit,
+            b"maxlen" => Death::MaxLen,
+            _ => Death::Unknown,
+        },
+        _ => Death::Unknown,
+    }
+}
+
 /// The broker did not take the answer: the event comes again and is dropped as a repeat then.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("task event: the connection ended before the answer arrived")]
 pub struct Unanswered;
 
+impl Rabbit {
+    /// The task events of a tenant.
+    pub fn task_events(&self, tenant: &str) -> TaskEvents {
+        TaskEvents::of(self, event_queue(tenant))
+    }
+
+    /// The tasks of a tenant that the broker gave back.
+    pub fn returned_tasks(&self, tenant: &str) -> TaskEvents {
+        TaskEvents::of(self, returned_queue(tenant))
+    }
+}
+
 impl TaskEvents {
-    pub(super) fn new(target: Target, tenant: &str, answer: Duration) -> Self {
+    fn of(rabbit: &Rabbit, queue: String) -> Self {
         let backoff = Backoff::new(Policy::CONNECTION);
         Self {
-            target,
-            queue: event_queue(tenant),
-            answer,
+            target: rabbit.shared.target.clone(),
+            queue,
+            answer: rabbit.shared.confirm_timeout,
             backoff,
             open: None,
         }
@@ -82,6 +146,12 @@ impl TaskEvents {
             if let Some(Ok(delivery)) = next {
                 self.backoff.reset();
                 return Received {
+                    message_id: delivery
+                        .properties
+                        .message_id()
+                        .as_ref()
+                        .map(ToString::to_string),
+                    died_of: died_of(&delivery.properties),
                     body: delivery.data,
                     tag: delivery.delivery_tag,
                     redelivered: delivery.redelivered,

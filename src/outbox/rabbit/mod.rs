@@ -4,6 +4,7 @@
 //! whenever anything about it is in doubt: there is a single way back. lapin's own recovery is not
 //! used, since it would send buffered frames after their deadline had passed.
 
+mod check;
 mod inbound;
 mod levels;
 mod line;
@@ -56,6 +57,7 @@ use crate::retry::Backoff;
 use crate::retry::Policy;
 use crate::store::QueueLevel;
 
+pub use crate::outbox::rabbit::inbound::Death;
 pub use crate::outbox::rabbit::inbound::Received;
 pub use crate::outbox::rabbit::inbound::TaskEvents;
 pub use crate::outbox::rabbit::inbound::Unanswered;
@@ -161,15 +163,6 @@ impl Rabbit {
     /// What lies in the teams' queues, as the broker last said; empty while it is away.
     pub fn levels(&self) -> Vec<QueueLevel> {
         self.shared.levels.found()
-    }
-
-    /// The task events of a tenant.
-    pub fn task_events(&self, tenant: &str) -> TaskEvents {
-        TaskEvents::new(
-            self.shared.target.clone(),
-            tenant,
-            self.shared.confirm_timeout,
-        )
     }
 
     /// Publishes a batch and answers for each message, in order, within the confirm timeout. Up

@@ -42,7 +42,13 @@ pub(super) async fn declare(at: &Connection, topology: &Topology) -> Result<(), 
     // Without queues for good: what a probe publishes is confirmed and gone.
     exchange(&channel, PROBE, ExchangeKind::Fanout).await?;
     queue(&channel, DEAD, dead_letters()).await?;
-    bind(&channel, DEAD, DEAD, "#").await?;
+    // Answers have keys of one word, tasks of four; careloop itself takes the tasks back.
+    bind(&channel, DEAD, DEAD, "*").await?;
+    unbind(&channel, DEAD, DEAD, "#").await?;
+    for (name, key) in topology.returned_queues() {
+        queue(&channel, &name, returned()).await?;
+        bind(&channel, &name, DEAD, &key).await?;
+    }
     for (name, key) in topology.task_queues() {
         queue(&channel, &name, quorum(TASK_DELIVERIES)).await?;
         bind(&channel, &name, TASKS, &key).await?;
@@ -98,7 +104,7 @@ async fn queue(at: &Channel, name: &str, arguments: FieldTable) -> Result<(), Do
         .map_err(|error| reason_of(&error, name))
 }
 
-async fn bind(at: &Channel, queue: &str, to: &str, key: &str) -> Result<(), DownReason> {
+pub(super) async fn bind(at: &Channel, queue: &str, to: &str, key: &str) -> Result<(), DownReason> {
     let options = QueueBindOptions { nowait: false }; // a refusal is to be heard of here
     at.queue_bind(
         queue.into(),
@@ -109,6 +115,23 @@ async fn bind(at: &Channel, queue: &str, to: &str, key: &str) -> Result<(), Down
     )
     .await
     .map_err(|error| reason_of(&error, queue))
+}
+
+/// Takes away the binding of earlier versions; one that is not there is no error to the broker.
+async fn unbind(at: &Channel, queue: &str, from: &str, key: &str) -> Result<(), DownReason> {
+    at.queue_unbind(queue.into(), from.into(), key.into(), FieldTable::default())
+        .await
+        .map_err(|error| reason_of(&error, queue))
+}
+
+/// What comes back is taken by careloop alone, however often it has to try.
+fn returned() -> FieldTable {
+    let mut arguments = dead_letters();
+    arguments.insert(
+        "x-delivery-limit".into(),
+        AMQPValue::LongLongInt(EVENT_DELIVERIES),
+    );
+    arguments
 }
 
 fn quorum(deliveries: i64) -> FieldTable {

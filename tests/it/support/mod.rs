@@ -6,6 +6,7 @@ pub(crate) mod served;
 pub(crate) mod serving;
 pub(crate) mod broker;
 pub(crate) mod clinic;
+pub(crate) mod crm;
 pub(crate) mod database;
 pub(crate) mod hub;
 pub(crate) mod peer;

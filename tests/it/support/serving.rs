@@ -45,6 +45,23 @@ impl Serving {
         serving
     }
 
+    /// Kills it as `kill -9` does, and starts it again on the same database.
+    pub(crate) async fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = self.database.folder.path();
+        self.child = bare(&self.database, &self.broker, &["serve"])
+            .stdout(File::create(folder.join("stdout")).unwrap())
+            .stderr(File::create(folder.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        until("the hub serves again", || async {
+            let address = self.address("health and metrics");
+            address.is_some().then_some(())
+        })
+        .await;
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(self.database.folder.path().join("log")).unwrap();
