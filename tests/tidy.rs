@@ -67,7 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "care", "clock", "config", "consent", "crm", "guard", "failure", "hl7", "mapping",
-            "message", "outreach", "site", "store", "trace",
+            "message", "outreach", "phi", "site", "store", "trace",
         ],
     ),
     (
@@ -139,6 +139,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "outbox",
             "outreach",
             "phi",
+            "pipeline",
             "store",
             "telemetry",
             "vault",

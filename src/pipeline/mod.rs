@@ -3,11 +3,15 @@
 
 mod batch;
 mod board;
+mod compare;
+mod doubt;
 mod findings;
 mod gate;
+mod identity;
 mod pilot;
 mod plan;
 mod process;
+mod rejoin;
 mod sharing;
 mod subject;
 mod sweep;
@@ -16,6 +20,8 @@ mod transfer;
 mod translate;
 mod worker;
 
+pub use doubt::{Doubt, Known};
+pub use identity::{Decided, Decider, Identities, Refused};
 pub use process::{Pipeline, Step};
 pub use sweep::Sweep;
 pub use worker::Worker;

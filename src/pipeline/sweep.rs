@@ -73,7 +73,8 @@ impl Sweep {
             self.look_at_or_later(*person, now).await?;
         }
         let removed = self.remove_old(now).await?;
-        Ok(if due.is_empty() && removed == 0 {
+        let compared = pipeline.compare_some(now).await?;
+        Ok(if due.is_empty() && removed == 0 && compared == 0 {
             Step::Idle
         } else {
             Step::Worked
