@@ -49,12 +49,7 @@ pub fn decide(
     let entries: Vec<Entry> = record.entries.iter().chain(told).cloned().collect();
     let contact_points = record.contact_points();
     let states = states(demographics);
-    let sent: Vec<Sent> = record
-        .sent
-        .iter()
-        .filter(|(task, _)| *task != request.task)
-        .map(|(_, sent)| *sent)
-        .collect();
+    let sent = sent(record, request.task);
     let channels = in_order(record, &request.detail.channels, policy);
     let ask = Ask {
         channels: &channels,
@@ -138,6 +133,21 @@ fn in_order(record: &Record, channels: &[Channel], policy: &Policy) -> Vec<Chann
         });
     }
     ordered
+}
+
+/// What was sent, this task's own slot aside. What a record that was merged in sent to a shared number is
+/// the person's own, once.
+fn sent(record: &Record, task: uuid::Uuid) -> Vec<Sent> {
+    let own = |other: uuid::Uuid| {
+        let mut sent = record.sent.iter();
+        sent.any(|(of, sent)| *of == other && !sent.shared)
+    };
+    record
+        .sent
+        .iter()
+        .filter(|(of, sent)| *of != task && !(sent.shared && own(*of)))
+        .map(|(_, sent)| *sent)
+        .collect()
 }
 
 /// A field that may restrict contact and cannot be read yet counts as a restriction.

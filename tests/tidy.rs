@@ -69,7 +69,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "care", "clock", "config", "consent", "crm", "guard", "failure", "hl7", "mapping",
-            "message", "outreach", "site", "store", "trace",
+            "message", "outreach", "phi", "site", "store", "trace",
         ],
     ),
     (
@@ -142,6 +142,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "outreach",
             "outbox",
             "phi",
+            "pipeline",
             "store",
             "telemetry",
             "vault",

@@ -4,6 +4,10 @@ ALTER TABLE person_link ADD COLUMN message BLOB;
 ALTER TABLE person_link ADD COLUMN made_by TEXT;
 ALTER TABLE person_link ADD COLUMN ended_by TEXT;
 
+-- Who shares a contact point, and what went to it: caps hold for the number, whoever has it.
+CREATE INDEX contact_point_value ON contact_point (tenant, value_index);
+CREATE INDEX outbox_contact ON outbox (tenant, contact_point) WHERE contact_point IS NOT NULL;
+
 -- An identifier belongs to another person since then. Its own row never moves; the newest event wins.
 CREATE TABLE identifier_assignment (
     tenant INTEGER NOT NULL,

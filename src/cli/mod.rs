@@ -9,6 +9,7 @@ mod demo;
 mod directives;
 mod holds;
 mod http;
+mod identity;
 mod import;
 mod keys;
 mod mapping;
@@ -100,6 +101,9 @@ enum Command {
     /// List people, show one with everything that points to them, include them in the pilot.
     #[command(subcommand)]
     Person(person::PersonCommand),
+    /// Decide who is who: doubtful messages, proposed links, merges undone.
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
     /// List tasks, and why some did not leave.
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -188,6 +192,7 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
         Command::Message(command) => message::run(&global, command).await?,
         Command::Person(command) => person::run(&global, command).await?,
         Command::Crm(command) => return crm::run(&global, command).await,
+        Command::Identity(command) => identity::run(&global, command).await?,
         Command::Task(command) => task::run(&global, command).await?,
         Command::Token(command) => token::run(&global, command).await?,
         Command::Consent(command) => consent::run(&global, command).await?,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::age::birthday;
 use super::code::Code;
 use super::decision::{Decision, Outcome};
-use super::facts::{Ask, Facts};
+use super::facts::{Ask, Facts, Sent};
 use super::policy::Policy;
 use super::route::{Pass, Refusal, Route};
 use super::window::Place;
@@ -164,7 +164,13 @@ fn verdict(route: Route<'_>, place: &Place<'_>, now: Timestamp) -> Verdict {
     };
     let exemption = route.policy.exemption.as_ref().filter(|_| pass.exempt);
     let caps = exemption.map_or(&[][..], |exemption| exemption.caps.as_slice());
-    let Some((at, codes)) = place.next_allowed(route.channel, route.facts.sent, now, caps) else {
+    // What went to others who share a contact point counts where it is that point that is used.
+    let counts = |sent: &&Sent| {
+        let same = sent.contact.is_some() && sent.contact == pass.contact;
+        !sent.shared || (route.policy.caps_per_contact_point && same)
+    };
+    let sent: Vec<Sent> = route.facts.sent.iter().filter(counts).copied().collect();
+    let Some((at, codes)) = place.next_allowed(route.channel, &sent, now, caps) else {
         return no(Code::NoWindow);
     };
     if at == now {

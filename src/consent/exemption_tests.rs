@@ -16,6 +16,7 @@ fn sent(at_text: &str) -> Sent {
         at: at(at_text),
         channel: Channel::Sms,
         contact: None,
+        shared: false,
     }
 }
 

@@ -95,6 +95,9 @@ pub struct Sent {
     pub channel: Channel,
     /// To which contact point.
     pub contact: Option<Uuid>,
+    /// Whether it went to somebody else who shares that contact point, which `contact` names as
+    /// this person's own.
+    pub shared: bool,
 }
 
 /// What is known of the person. After a merge, the entries and opt-outs of all merged records.

@@ -32,6 +32,8 @@ pub struct Policy {
     pub(super) exemption: Option<Exemption>,
     pub(super) channels: BTreeMap<Channel, ChannelRule>,
     pub(super) caps: Vec<Cap>,
+    /// Whether what went to a contact point for somebody else counts, too.
+    pub(super) caps_per_contact_point: bool,
     pub(super) quiet_channels: Vec<Channel>,
     pub(super) hours: Vec<Hours>,
     pub(super) everywhere: Vec<TimeZone>,
@@ -168,6 +170,7 @@ fn read(root: &Table<'_, '_>) -> Option<Policy> {
         .and_then(exemption::read);
     let channels = root.need_table("channels").map(channels);
     let caps = root.tables("cap").into_iter().filter_map(cap).collect();
+    let caps_per_contact_point = root.flag("caps_per_contact_point").unwrap_or(true);
     let quiet = root.need_table("quiet_hours").and_then(quiet);
     let zones = root.need_table("zones").and_then(zones);
     let (quiet_channels, hours) = quiet?;
@@ -182,6 +185,7 @@ fn read(root: &Table<'_, '_>) -> Option<Policy> {
         exemption,
         channels: channels?,
         caps,
+        caps_per_contact_point,
         quiet_channels,
         hours,
         everywhere,

@@ -94,6 +94,7 @@ fn case() -> impl Strategy<Value = (Case, Timestamp)> {
             at,
             channel,
             contact: None,
+            shared: false,
         };
         let case = Case {
             entries: built(entries),
@@ -259,7 +260,7 @@ proptest! {
             permit: false, until: None, revoked_at: None, ..entry
         }));
         stricter.opt_outs.push(OptOut { contact: Some(vec![7]), channel: None, at: now });
-        stricter.sent.push(Sent { at: now, channel: Channel::Sms, contact: None });
+        stricter.sent.push(Sent { at: now, channel: Channel::Sms, contact: None, shared: false });
         prop_assert!(rank(stricter.decide(now).result) <= before);
         let explicit = Case { implied: false, ..case };
         prop_assert!(rank(explicit.decide(now).result) <= before);

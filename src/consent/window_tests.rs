@@ -96,6 +96,7 @@ fn case_26_one_a_day_and_three_in_seven_days_over_all_automated_channels() {
         at: at(time),
         channel,
         contact: None,
+        shared: false,
     };
     let mut case = Case::permitted(Channel::Sms);
     case.sent = vec![sent("2026-03-02T14:00:00Z", Channel::Email)];

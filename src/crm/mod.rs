@@ -9,6 +9,7 @@ mod change;
 mod directive;
 mod group;
 mod matching;
+mod proposal;
 mod record;
 mod requests;
 mod schema;
@@ -27,6 +28,7 @@ pub use directive::{
 };
 pub use group::Group;
 pub use matching::{Match, Trust, TrustedIdentifier, resolve};
+pub use proposal::{Comparison, PROPOSE_AT, Trait, Traits};
 pub use record::{Appointment, Chart, Demographics, Pointer, Request, RequestKind};
 pub use schema::{Entity, FieldType, entity};
 pub(crate) use status::vocabulary;

@@ -1,6 +1,8 @@
 //! Decides about one envelope that is due, on the record of its person and as of now. What is decided
 //! is written only where nobody changed the person in between.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -268,10 +270,49 @@ pub(super) fn follow(record: &mut Record, clearing: &Clearing, task: Uuid, now: 
     }
 }
 
+/// Takes it into the records of others who share the contact point that it goes to.
+pub(super) fn follow_sharers(
+    records: &mut HashMap<Uuid, Record>,
+    clearing: &Clearing,
+    task: Uuid,
+    at: Timestamp,
+) {
+    let Then::Leave(_, Some((Some(contact), Some(channel)))) = clearing.then else {
+        return;
+    };
+    let own = records.get(&clearing.person).map(|record| &record.contacts);
+    let point = own.and_then(|rows| rows.iter().find(|row| row.id == contact));
+    let Some(value) = point.map(|row| row.value_index.clone()) else {
+        return;
+    };
+    let others = records.values_mut();
+    for record in others.filter(|record| record.person != clearing.person) {
+        let mut rows = record.contacts.iter();
+        let Some(row) = rows.find(|row| row.value_index == value) else {
+            continue;
+        };
+        let slot = Sent {
+            shared: true,
+            ..slot(Some(row.id), channel, at)
+        };
+        record.sent.push((task, slot));
+    }
+}
+
+/// Whether a record was read with everything that left for others to its contact points.
+pub(super) fn knows(record: &Record, taken: &[(Uuid, Uuid)]) -> bool {
+    let mut ours = taken.iter().filter(|(person, _)| {
+        let mut members = record.members.iter();
+        members.any(|member| member.person == *person)
+    });
+    ours.all(|(_, task)| record.sent.iter().any(|(known, _)| known == task))
+}
+
 const fn slot(contact: Option<Uuid>, channel: Channel, at: Timestamp) -> Sent {
     Sent {
         at,
         channel,
         contact,
+        shared: false,
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Error;
-use super::clear::{Due, follow};
+use super::clear::{Due, follow, follow_sharers, knows};
 use super::publisher::{Outgoing, Published, Publisher, PublisherState};
 use crate::clock;
 use crate::config::{Pace, TASKS_DESTINATION};
@@ -171,6 +171,11 @@ impl Relay {
         if self.is_stopped(&mut tx).await? != stopped {
             return Ok((due.len(), Vec::new()));
         }
+        // Others may publish to the same numbers: who comes second sees it, and decides anew.
+        let people = records.values().flat_map(|record| &record.members);
+        let people: Vec<Uuid> = people.map(|member| member.person).collect();
+        tx.lock_sharers(&people).await?;
+        let taken = tx.taken_by_sharers(&people, now).await?;
         let unchanged = tx
             .take_unchanged(&records.values().collect::<Vec<_>>())
             .await?;
@@ -179,7 +184,8 @@ impl Relay {
             .iter()
             .map(|(clearing, _)| (records.get(&clearing.person).unwrap_or(&nobody), clearing))
             .filter(|(record, clearing)| {
-                unchanged.contains(&record.person) || matches!(clearing.then, Then::Orphan)
+                (unchanged.contains(&record.person) && knows(record, &taken))
+                    || matches!(clearing.then, Then::Orphan)
             })
             .collect();
         let marked = tx.write_clearings(&standing, now).await?;
@@ -244,6 +250,7 @@ impl Relay {
             if let Some(record) = records.get_mut(&envelope.person) {
                 follow(record, &one.0, envelope.task, now);
             }
+            follow_sharers(records, &one.0, envelope.task, now);
             decided.push(one);
         }
         decided

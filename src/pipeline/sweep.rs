@@ -75,11 +75,14 @@ impl Sweep {
         }
         let escalated = escalate(pipeline, now).await?;
         let removed = self.remove_old(now).await?;
-        Ok(if due.is_empty() && escalated == 0 && removed == 0 {
-            Step::Idle
-        } else {
-            Step::Worked
-        })
+        let compared = pipeline.compare_some(now).await?;
+        Ok(
+            if due.is_empty() && escalated + compared == 0 && removed == 0 {
+                Step::Idle
+            } else {
+                Step::Worked
+            },
+        )
     }
 
     async fn remove_old(&self, now: Timestamp) -> Result<u64, Error> {

@@ -132,6 +132,7 @@ impl Round<'_> {
                     at: now,
                     channel,
                     contact,
+                    shared: false,
                 };
                 record.sent.push((task.id, sent));
             }

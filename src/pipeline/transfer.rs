@@ -146,7 +146,7 @@ impl Desk<'_> {
         marks
     }
 
-    fn marks_of(&self, what: Numbered, numbers: &[Identifier]) -> Vec<String> {
+    pub(super) fn marks_of(&self, what: Numbered, numbers: &[Identifier]) -> Vec<String> {
         let numbers = numbers.iter();
         numbers.map(|one| mark(self.keys, what, one)).collect()
     }

@@ -5,10 +5,21 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialect::{among, run};
-use super::record::Member;
+use super::dialect::{among, row, rows, run};
+use super::record::{Member, Record, at};
 use super::{Error, Tx};
+use crate::failure::Code;
 use crate::phi::Phi;
+
+/// A message that is held because nobody could tell whom it means.
+pub struct DoubtfulMessage {
+    /// Its id.
+    pub id: Uuid,
+    /// Its source.
+    pub source: String,
+    /// The bytes, or why they cannot be read.
+    pub body: Result<Phi<Vec<u8>>, Code>,
+}
 
 /// A decision of a named person.
 pub struct IdentityDecision {
@@ -128,5 +139,180 @@ impl Tx {
             cell.as_slice()
         )?;
         Ok(())
+    }
+
+    /// Messages that are held for a doubtful identity, in the order of their arrival, after `after`.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn doubtful_messages(
+        &mut self,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<DoubtfulMessage>, Error> {
+        let found = rows!(
+            self,
+            (Uuid, String, Option<Vec<u8>>),
+            "SELECT id, source, body FROM message WHERE tenant = $1 AND id > $2 AND state = 'held' \
+             AND code IN ('identity-ambiguous', 'identity-conflict', 'no-identifier', 'merge-unresolved', 'identifier-change-unresolved', 'move-unresolved') \
+             ORDER BY id LIMIT $3",
+            after,
+            i64::from(limit)
+        )?;
+        let mut doubtful = Vec::with_capacity(found.len());
+        for (id, source, body) in found {
+            let body = self.open_body(id, body).await?;
+            doubtful.push(DoubtfulMessage { id, source, body });
+        }
+        Ok(doubtful)
+    }
+
+    /// Sets these messages back to *waiting*, each source's in the order of arrival; gives how many
+    /// wait again, and how many cannot because their body was purged.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn run_again(&mut self, messages: &[Uuid]) -> Result<(u64, u64), Error> {
+        let (mut again, mut purged) = (0, 0);
+        for message in messages {
+            let touched = run!(
+                self,
+                "UPDATE message SET state = 'waiting', code = NULL, place = NULL, attempts = 0, claim_token = NULL, claim_until = NULL, finished_at = NULL \
+                 WHERE tenant = $1 AND id = $2 AND state <> 'waiting' AND body IS NOT NULL",
+                *message
+            )?;
+            again += touched;
+            if touched == 0 {
+                let gone = row!(
+                    self,
+                    (i64,),
+                    "SELECT count(*) FROM message WHERE tenant = $1 AND id = $2 AND body IS NULL",
+                    *message
+                )?;
+                purged += u64::try_from(gone.map_or(0, |(count,)| count)).unwrap_or(0);
+            }
+        }
+        Ok((again, purged))
+    }
+
+    /// Copies to `to` what was denied for `from` since an instant: a record that was one with
+    /// another may have been meant by any of it. Permissions are not copied.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn copy_denials(
+        &mut self,
+        (from, to): (&Record, &Record),
+        since: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(taker) = to.members.first() else {
+            return Ok(());
+        };
+        for giver in &from.members {
+            self.copy_opt_outs(giver.person, taker.person, since)
+                .await?;
+            self.copy_denied_entries(giver, taker, since).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy_opt_outs(&mut self, from: Uuid, to: Uuid, since: Timestamp) -> Result<(), Error> {
+        let found = rows!(
+            self,
+            (Option<Vec<u8>>, Option<String>, i64, String),
+            "SELECT value_index, channel, at, origin FROM opt_out WHERE tenant = $1 AND person = $2 AND at >= $3",
+            from,
+            since.as_microsecond()
+        )?;
+        for (value_index, channel, when, origin) in found {
+            let there = row!(
+                self,
+                (i64,),
+                "SELECT count(*) FROM opt_out WHERE tenant = $1 AND person = $2 AND at = $3",
+                to,
+                when
+            )?;
+            if there.is_some_and(|(count,)| count > 0) {
+                continue;
+            }
+            run!(
+                self,
+                "INSERT INTO opt_out (tenant, id, person, value_index, channel, at, origin) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                Uuid::now_v7(),
+                to,
+                value_index.as_deref(),
+                channel.as_deref(),
+                when,
+                origin.as_str()
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn copy_denied_entries(
+        &mut self,
+        from: &Member,
+        to: &Member,
+        since: Timestamp,
+    ) -> Result<(), Error> {
+        let found = rows!(
+            self,
+            (Uuid, Vec<u8>, i64),
+            "SELECT id, evidence, recorded_at FROM consent_entry WHERE tenant = $1 AND person = $2 AND NOT permit AND recorded_at >= $3 AND revoked_at IS NULL",
+            from.person,
+            since.as_microsecond()
+        )?;
+        for (id, evidence, recorded) in found {
+            let there = row!(
+                self,
+                (i64,),
+                "SELECT count(*) FROM consent_entry WHERE tenant = $1 AND person = $2 AND recorded_at = $3",
+                to.person,
+                recorded
+            )?;
+            if there.is_some_and(|(count,)| count > 0) {
+                continue;
+            }
+            let text: String = from.open(
+                &self.place("consent_entry", id.as_bytes()),
+                &evidence,
+                "consent_entry",
+            )?;
+            let copy = Uuid::now_v7();
+            let sealed = to.seal(&self.place("consent_entry", copy.as_bytes()), &text)?;
+            run!(
+                self,
+                "INSERT INTO consent_entry (tenant, id, person, channel, purpose, content_class, permit, valid_from, valid_until, recorded_at, method, operator, evidence) \
+                 SELECT tenant, $3, $4, channel, purpose, content_class, permit, valid_from, valid_until, recorded_at, method, operator, $5 \
+                 FROM consent_entry WHERE tenant = $1 AND id = $2",
+                id,
+                copy,
+                to.person,
+                sealed.as_slice()
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The identifiers that the people of a record have now.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn identifiers_in(
+        &mut self,
+        record: &Record,
+    ) -> Result<Vec<crate::crm::Identifier>, Error> {
+        let mut identifiers = Vec::new();
+        for member in &record.members {
+            identifiers.extend(self.identifiers_of(member).await?);
+        }
+        Ok(identifiers)
+    }
+
+    /// When a message came in: its id tells.
+    pub fn received(message: Uuid) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = message.get_timestamp()?.to_unix();
+        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
+        Some(at(micros + i64::from(nanoseconds / 1_000)))
     }
 }

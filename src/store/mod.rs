@@ -29,6 +29,7 @@ mod permissions;
 mod people;
 mod place;
 mod receive;
+mod proposals;
 mod record;
 mod rests;
 mod revise;
@@ -48,7 +49,7 @@ pub use answers::{AnsweredTask, RecordedEvent, TaskEventEffect};
 pub use audit::AuditEntry;
 pub use clearing::{Claimant, Clearing, LastDecision, Settled, Then};
 pub use consent::NewOptOut;
-pub use decisions::{IdentityDecision, Past};
+pub use decisions::{DoubtfulMessage, IdentityDecision, Past};
 pub use disclosures::{Disclosure, RecordedDecision};
 pub use effects::{
     Assignment, DecisionRow, Effects, FindingDetail, FindingRow, NewEnvelope, NewLink, Revision,
@@ -62,6 +63,7 @@ pub use lanes::Lease;
 pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
 pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
+pub use proposals::{NewProposal, ProposalRow};
 pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
 pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};

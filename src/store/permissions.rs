@@ -35,6 +35,7 @@ impl Tx {
         }
         self.lifts(all).await?;
         self.sent(all, now).await?;
+        self.sent_to_sharers(all, now).await?;
         let pilots = among!(
             self,
             (Uuid,),
@@ -154,10 +155,82 @@ impl Tx {
                 at: at(when),
                 channel,
                 contact,
+                shared: false,
             };
             all.record(person)?.sent.push((task, sent));
         }
         Ok(())
+    }
+
+    /// What left for others in the last seven days to a contact point that the person has, too. A
+    /// slot that others only reserved does not count: who publishes first takes it.
+    async fn sent_to_sharers(&mut self, all: &mut Gathered, now: Timestamp) -> Result<(), Error> {
+        for (person, task, sent) in self.shared_slots(&all.people, now).await? {
+            all.record(person)?.sent.push((task, sent));
+        }
+        Ok(())
+    }
+
+    /// What left for others to a contact point of these people: whose point, and which task.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn taken_by_sharers(
+        &mut self,
+        people: &[Uuid],
+        now: Timestamp,
+    ) -> Result<Vec<(Uuid, Uuid)>, Error> {
+        let slots = self.shared_slots(people, now).await?.into_iter();
+        Ok(slots.map(|(person, task, _)| (person, task)).collect())
+    }
+
+    async fn shared_slots(
+        &mut self,
+        people: &[Uuid],
+        now: Timestamp,
+    ) -> Result<Vec<(Uuid, Uuid, Sent)>, Error> {
+        let week = now - SignedDuration::from_hours(7 * 24);
+        let sent = among!(
+            self,
+            (Uuid, Uuid, i64, String, Uuid),
+            "SELECT mine.person, outbox.task, coalesce(outbox.sent_at, outbox.due_at), outbox.channel, mine.id FROM contact_point AS mine \
+             JOIN contact_point AS theirs ON theirs.tenant = $1 AND theirs.value_index = mine.value_index AND theirs.person <> mine.person \
+             JOIN outbox ON outbox.tenant = $1 AND outbox.contact_point = theirs.id \
+             WHERE mine.tenant = $1 AND mine.person = ANY($2) AND outbox.kind = 'requested' AND outbox.state IN ('publishing', 'sent') \
+             AND outbox.channel IS NOT NULL AND coalesce(outbox.sent_at, outbox.due_at) >= $3",
+            people,
+            week.as_microsecond()
+        )?;
+        let slot = |(person, task, when, channel, contact): (Uuid, Uuid, i64, String, Uuid)| {
+            let channel = Channel::from_name(&channel).ok_or(Error::Form { table: "outbox" })?;
+            let sent = Sent {
+                at: at(when),
+                channel,
+                contact: Some(contact),
+                shared: true,
+            };
+            Ok((person, task, sent))
+        };
+        sent.into_iter().map(slot).collect()
+    }
+
+    /// Locks people, and everybody with whom they share a contact point, in the order in which
+    /// everybody locks them: two who publish to one number meet here.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn lock_sharers(&mut self, people: &[Uuid]) -> Result<(), Error> {
+        let sharing = among!(
+            self,
+            (Uuid,),
+            "SELECT DISTINCT theirs.person FROM contact_point AS mine \
+             JOIN contact_point AS theirs ON theirs.tenant = $1 AND theirs.value_index = mine.value_index \
+             WHERE mine.tenant = $1 AND mine.person = ANY($2)",
+            people
+        )?;
+        let mut all = people.to_vec();
+        all.extend(sharing.into_iter().map(|(person,)| person));
+        self.lock_in_order(all).await
     }
 }
 

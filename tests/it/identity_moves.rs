@@ -11,7 +11,11 @@ use crate::support::said::{DIABETES, Said, hours_ago};
 /// How many diagnoses a person has.
 async fn diagnoses(hub: &Hub, person: Uuid) -> usize {
     let record = hub.record(person).await;
-    View::of(&record.assertions, &[]).chart.pointers.len()
+    let chart = View::of(&record.assertions, &[]).chart;
+    let diagnoses = chart.pointers.iter();
+    diagnoses
+        .filter(|pointer| pointer.concept.starts_with("diabetes"))
+        .count()
 }
 
 /// A message of `hours` ago whose MRG names something.

@@ -17,3 +17,19 @@ pub(crate) fn at_any_hour(folder: &Path) -> String {
     std::fs::write(&file, text).unwrap();
     format!("contact_policy = \"file:{}\"", file.display())
 }
+
+/// The same policy with at most one live call a day; `shared` says whether a call counts for
+/// everybody who has the number.
+pub(crate) fn one_call_a_day(folder: &Path, shared: bool) -> String {
+    let line = at_any_hour(folder);
+    let file = folder.join("contact-policy.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let cap =
+        "[[cap]]\nchannels = [\"phone-live\"]\nper = \"local-day\"\nat_most = 1\n\n[quiet_hours]";
+    let knob = "caps_per_contact_point = true";
+    assert!(text.contains(knob), "the policy has another form");
+    let text = text.replacen("[quiet_hours]", cap, 1);
+    let text = text.replacen(knob, &format!("caps_per_contact_point = {shared}"), 1);
+    std::fs::write(&file, text).unwrap();
+    line
+}

@@ -1,0 +1,238 @@
+//! Who is who, decided by named people: links proposed, made, refused and undone; doubtful messages
+//! settled and run again.
+
+use careloop::care::FindingState;
+use careloop::crm::View;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::support::behind::Behind;
+use crate::support::hub::{Hub, Setup};
+use crate::support::on_each_store;
+use crate::support::said::{DIABETES, Said, hours_ago};
+use crate::support::wait::until;
+
+const WHY: [&str; 4] = [
+    "--operator",
+    "Test Operator",
+    "--reason",
+    "checked with the clinic",
+];
+
+/// Runs `careloop identity …` with who decides and why.
+async fn decide(hub: &Hub, arguments: &[&str]) -> String {
+    let arguments = [&["identity"], arguments, &WHY].concat();
+    hub.run(&arguments).await
+}
+
+/// The lines of the work list of one kind.
+async fn listed(hub: &Hub, what: &str) -> Vec<Value> {
+    let text = hub
+        .run(&["identity", "list", "--what", what, "--json"])
+        .await;
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The only line of a kind, once there is one.
+async fn only(hub: &Hub, what: &str) -> Value {
+    until(&format!("one is {what}"), || async {
+        let mut found = listed(hub, what).await;
+        (found.len() == 1).then(|| found.remove(0))
+    })
+    .await
+}
+
+fn merge<'a>(id: &'a str, survivor: &'a str, retired: &str) -> Said<'a> {
+    Said::of("ADT^A40", id, survivor).with(format!("MRG|{retired}^^^RVS^MR"))
+}
+
+fn ill<'a>(id: &'a str, number: &'a str) -> Said<'a> {
+    Said::of("ADT^A08", id, number).with(DIABETES)
+}
+
+async fn family(hub: &Hub, person: Uuid) -> String {
+    let view = View::of(&hub.record(person).await.assertions, &[]);
+    view.demographics.names[0].family.clone().unwrap()
+}
+
+/// The states of a person's tasks and open findings.
+async fn work(hub: &Hub, person: Uuid) -> (Vec<String>, usize) {
+    let record = hub.record(person).await;
+    let mut states: Vec<String> = record
+        .tasks
+        .iter()
+        .map(|task| task.state.name().to_owned())
+        .collect();
+    states.sort_unstable();
+    let open = record.findings.iter();
+    let open = open.filter(|finding| finding.state == FindingState::Open);
+    (states, open.count())
+}
+
+on_each_store! {
+    async fn an_undone_merge_gives_each_record_its_own_and_its_work_back(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[ill("D-1", "TEST-1"), ill("D-2", "TEST-2")]).await;
+        hub.settled().await;
+        let (ada, bea) = (hub.person("TEST-1").await, hub.person("TEST-2").await);
+        hub.hear(&[
+            merge("M-1", "TEST-1", "TEST-2"),
+            Said { name: "Sample^Bea", at: hours_ago(1), ..Said::of("ADT^A08", "NEWS", "TEST-2") },
+        ])
+        .await;
+        hub.settled().await;
+        assert_eq!(hub.reached("TEST-2").await, [ada]);
+        hub.run(&["consent", "opt-out", &ada.to_string(), "--channel", "sms", "--operator", "T"]).await;
+        decide(&hub, &["unmerge", &bea.to_string()]).await;
+        hub.settled().await;
+        assert_eq!((hub.reached("TEST-1").await, hub.reached("TEST-2").await), (vec![ada], vec![bea]));
+        assert_eq!((family(&hub, ada).await, family(&hub, bea).await), ("Example".into(), "Sample".into()));
+        // Nobody lost open work: each has a task that left; the one that the merge had ended is made anew.
+        for person in [ada, bea] {
+            let (states, open) = work(&hub, person).await;
+            assert_eq!(open, 1);
+            assert_eq!(states.iter().filter(|state| *state == "requested").count(), 1, "{states:?}");
+        }
+        let denied = [hub.record(ada).await.opt_outs.len(), hub.record(bea).await.opt_outs.len()];
+        assert_eq!(denied, [1, 1], "what was denied while they were one holds for both");
+        // Neither a second command nor a replay of the merge changes anything.
+        let again = decide(&hub, &["unmerge", &bea.to_string()]).await;
+        assert!(again.contains("nothing changed"), "{again}");
+        let id = hub.message("M-1").await.id;
+        hub.run(&["message", "replay", "--id", &id, "--operator", "T"]).await;
+        hub.processed().await;
+        assert_eq!(hub.reached("TEST-2").await, [bea]);
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn demographics_propose_and_only_a_named_person_links(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        let child = Said { born: "19990909", ..Said::of("ADT^A28", "CHILD", "TEST-3") };
+        hub.hear(&[ill("D-1", "TEST-1"), ill("D-2", "TEST-2"), child]).await;
+        let (ada, bea) = (hub.person("TEST-1").await, hub.person("TEST-2").await);
+        let line = only(&hub, "proposed").await;
+        assert!(!line.to_string().contains("Example"), "the list shows nobody: {line}");
+        assert_ne!(hub.reached("TEST-2").await, [ada], "agreement links nobody");
+        let id = line["id"].as_str().unwrap().to_owned();
+        let asker = ["--operator", "Test Operator", "--purpose", "operations", "--json"];
+        let shown = hub.run(&[&["identity", "show", &id], &asker[..]].concat()).await;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["people"].as_array().unwrap().len(), 2);
+        assert_eq!(shown["people"][0]["names"][0]["family"], "Example");
+        let behind = Behind::open(&hub.database).await;
+        let audited = "SELECT count(*) FROM audit WHERE action = 'identity.show'";
+        assert_eq!(behind.number(audited).await, 1);
+        decide(&hub, &["link", &id, "--to", &ada.to_string()]).await;
+        assert_eq!(hub.reached("TEST-2").await, [ada]);
+        assert!(listed(&hub, "proposed").await.is_empty());
+        let tasks = hub.settled().await;
+        let live = tasks.iter().filter(|task| task.state == "requested").count();
+        assert_eq!(live, 1, "one person is called once: {tasks:?}");
+        // What a person linked, a person can undo.
+        decide(&hub, &["unmerge", &bea.to_string()]).await;
+        assert_eq!(hub.reached("TEST-2").await, [bea]);
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn people_kept_apart_are_proposed_again_only_when_they_change(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[Said::of("ADT^A28", "A-1", "TEST-1"), Said::of("ADT^A28", "A-2", "TEST-2")]).await;
+        let line = only(&hub, "proposed").await;
+        decide(&hub, &["keep-apart", line["id"].as_str().unwrap()]).await;
+        assert!(listed(&hub, "proposed").await.is_empty());
+        // A new number is no reason to ask again; another name that agrees is.
+        let moved = |id, number, name| Said { name, at: hours_ago(2), ..Said::of("ADT^A08", id, number) };
+        let text = moved("PHONE", "TEST-2", "Example^Ada").text().replace("555-0101", "555-0109");
+        let mut peer = hub.peer("adt").await;
+        peer.send_bytes(text.as_bytes()).await;
+        hub.processed().await;
+        let behind = Behind::open(&hub.database).await;
+        until("everybody is compared", || async {
+            let waiting = behind.number("SELECT count(*) FROM identity_check").await;
+            (waiting == 0).then_some(())
+        })
+        .await;
+        assert!(listed(&hub, "proposed").await.is_empty());
+        hub.hear(&[moved("N-1", "TEST-1", "Sample^Ada"), moved("N-2", "TEST-2", "Sample^Ada")]).await;
+        only(&hub, "proposed").await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_doubtful_message_waits_for_a_name_and_then_runs_with_those_behind_it(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[
+            Said::of("ADT^A28", "A-1", "TEST-1"),
+            Said::of("ADT^A28", "A-2", "TEST-2"),
+            Said { at: hours_ago(9), name: "First^Ada", ..Said::of("ADT^A08", "BOTH-1", "TEST-1~TEST-2") },
+            Said { at: hours_ago(8), name: "Second^Ada", ..Said::of("ADT^A08", "BOTH-2", "TEST-1~TEST-2") },
+        ])
+        .await;
+        let ada = hub.person("TEST-1").await;
+        assert_eq!(listed(&hub, "held").await.len(), 2);
+        // One message is settled by itself.
+        let id = hub.message("BOTH-1").await.id;
+        decide(&hub, &["link", &id, "--to", &ada.to_string()]).await;
+        hub.processed().await;
+        assert_eq!(hub.ended("BOTH-1").await.0, "processed");
+        assert_eq!(hub.ended("BOTH-2").await.0, "held", "what one message means says nothing of others");
+        assert_eq!(family(&hub, ada).await, "First");
+        // Linking the people settles the rest.
+        let bea = hub.person("TEST-2").await;
+        decide(&hub, &["link", &bea.to_string(), "--to", &ada.to_string()]).await;
+        hub.processed().await;
+        assert_eq!(hub.ended("BOTH-2").await.0, "processed");
+        assert_eq!(family(&hub, ada).await, "Second");
+        assert!(listed(&hub, "held").await.is_empty());
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_number_that_was_given_to_somebody_else_leaves_the_first_ones_past(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        let stranger = Said { name: "Other^Bea", born: "19550505", ..Said::of("ADT^A08", "CONFLICT", "TEST-1") };
+        hub.hear(&[ill("D-1", "TEST-1~TEST-7"), stranger]).await;
+        let ada = hub.person("TEST-7").await;
+        assert_eq!(hub.ended("CONFLICT").await.1, "identity-conflict");
+        let id = hub.message("CONFLICT").await.id;
+        decide(&hub, &["keep-apart", &id]).await;
+        hub.processed().await;
+        assert_eq!(hub.ended("CONFLICT").await.0, "processed");
+        let bea = hub.person("TEST-1").await;
+        assert_ne!(bea, ada);
+        assert_eq!((family(&hub, ada).await, family(&hub, bea).await), ("Example".into(), "Other".into()));
+        assert_eq!(work(&hub, ada).await.1, 1, "what was said of the first one stays with them");
+        assert_eq!(work(&hub, bea).await.1, 0);
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_message_with_numbers_of_both_is_held_after_they_are_apart_again(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[
+            Said::of("ADT^A28", "A-1", "TEST-1"),
+            Said::of("ADT^A28", "A-2", "TEST-2"),
+            merge("M-1", "TEST-1", "TEST-2"),
+            ill("BOTH", "TEST-1~TEST-2"),
+        ])
+        .await;
+        let bea = hub.store().read(hub.tenant).await.unwrap().links(1).await.unwrap()[0].retired;
+        let said = decide(&hub, &["unmerge", &bea.to_string()]).await;
+        assert!(said.contains("messages run again"), "{said}");
+        hub.settled().await;
+        assert_eq!(hub.ended("BOTH").await.1, "identity-ambiguous");
+        for number in ["TEST-1", "TEST-2"] {
+            assert_eq!(work(&hub, hub.person(number).await).await.1, 0, "its diagnosis is nobody's for now");
+        }
+        hub.daemon.stop().await;
+    }
+}
