@@ -213,20 +213,7 @@ pub(super) async fn lift(desk: &Desk, args: LiftArgs) -> anyhow::Result<()> {
         .into_iter()
         .filter(|one| !one.lifted)
         .collect();
-    let chosen = match (&args.restriction, open.as_slice()) {
-        (Some(id), all) => all.iter().find(|one| one.id == *id),
-        (None, [only]) => Some(only),
-        (None, _) => None,
-    };
-    let Some(chosen) = chosen else {
-        let listed: Vec<&str> = open.iter().map(|one| one.id.as_str()).collect();
-        let says = if listed.is_empty() {
-            "expected a restriction that stands, found none; see `careloop consent show`".to_owned()
-        } else {
-            format!("--restriction: expected one of {}", listed.join(", "))
-        };
-        return Err(Misused(says).into());
-    };
+    let chosen = chosen(args.restriction.as_deref(), &open)?;
     let lifted = Lift {
         id: Uuid::now_v7(),
         at: now,
@@ -256,4 +243,21 @@ pub(super) async fn lift(desk: &Desk, args: LiftArgs) -> anyhow::Result<()> {
         "lifted; it stays on record, and waiting tasks are asked again. Told differently, it restricts anew",
     )?;
     Ok(())
+}
+
+/// The restriction that is named, or the only one.
+fn chosen<'r>(named: Option<&str>, open: &'r [Restriction]) -> Result<&'r Restriction, Misused> {
+    let found = match (named, open) {
+        (Some(id), all) => all.iter().find(|one| one.id == id),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    found.ok_or_else(|| {
+        let listed: Vec<&str> = open.iter().map(|one| one.id.as_str()).collect();
+        Misused(if listed.is_empty() {
+            "expected a restriction that stands, found none; see `careloop consent show`".to_owned()
+        } else {
+            format!("--restriction: expected one of {}", listed.join(", "))
+        })
+    })
 }

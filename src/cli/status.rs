@@ -165,6 +165,30 @@ fn show(status: &Status) -> anyhow::Result<()> {
             stop.since_at, stop.operator, stop.reason
         ))?;
     }
+    sources(status)?;
+    teams(status)?;
+    agreed(status)?;
+    let messages = &status.messages;
+    output::line(&format!(
+        "messages: {} received = {} waiting + {} processed + {} ignored + {} held; outbox: {} waiting, {} sent",
+        messages.received,
+        messages.waiting,
+        messages.processed,
+        messages.ignored,
+        messages.held,
+        status.outbox.waiting + status.outbox.publishing,
+        status.outbox.sent
+    ))?;
+    if status.troubles.is_empty() {
+        output::line("no trouble")?;
+        return Ok(());
+    }
+    troubles(status)?;
+    Ok(())
+}
+
+/// Each source on a line.
+fn sources(status: &Status) -> std::io::Result<()> {
     output::table(
         &[
             "source",
@@ -194,7 +218,11 @@ fn show(status: &Status) -> anyhow::Result<()> {
                 held.collect::<Vec<_>>().join(", "),
             ]
         }),
-    )?;
+    )
+}
+
+/// Each team on a line.
+fn teams(status: &Status) -> std::io::Result<()> {
     output::table(
         &["team", "in queue", "consumers", "unanswered", "oldest"],
         status.teams.iter().map(|team| {
@@ -210,7 +238,11 @@ fn show(status: &Status) -> anyhow::Result<()> {
                 ago(team.oldest_unanswered_at, status.at),
             ]
         }),
-    )?;
+    )
+}
+
+/// Each agreement on a line.
+fn agreed(status: &Status) -> std::io::Result<()> {
     output::table(
         &["agreement", "until", "days left", "covers"],
         status.agreements.iter().map(|agreement| {
@@ -221,22 +253,11 @@ fn show(status: &Status) -> anyhow::Result<()> {
                 agreement.covers.join(", "),
             ]
         }),
-    )?;
-    let messages = &status.messages;
-    output::line(&format!(
-        "messages: {} received = {} waiting + {} processed + {} ignored + {} held; outbox: {} waiting, {} sent",
-        messages.received,
-        messages.waiting,
-        messages.processed,
-        messages.ignored,
-        messages.held,
-        status.outbox.waiting + status.outbox.publishing,
-        status.outbox.sent
-    ))?;
-    if status.troubles.is_empty() {
-        output::line("no trouble")?;
-        return Ok(());
-    }
+    )
+}
+
+/// Each trouble on a line, with its first step.
+fn troubles(status: &Status) -> std::io::Result<()> {
     output::table(
         &[
             "trouble",
@@ -254,8 +275,7 @@ fn show(status: &Status) -> anyhow::Result<()> {
                 trouble.first_step.to_owned(),
             ]
         }),
-    )?;
-    Ok(())
+    )
 }
 
 const fn yes(is: bool) -> &'static str {

@@ -9,7 +9,7 @@ use super::context::Desk;
 use super::{Asker, Global, output, story};
 use crate::clock;
 use crate::outbox::envelope;
-use crate::store::{Record, TaskListing, TaskRow};
+use crate::store::{OutboxCounts, Record, TaskListing, TaskRow};
 
 /// Commands about tasks.
 #[derive(Subcommand)]
@@ -104,27 +104,29 @@ pub(super) async fn run(global: &Global, command: TaskCommand) -> anyhow::Result
             }
         }
         TaskCommand::Outbox { json } => {
-            let counts = desk.store.outbox_counts(desk.id).await?;
-            if json {
-                output::json_line(&counts)?;
-                return Ok(());
-            }
-            let rows = [
-                ("waiting", counts.waiting),
-                ("publishing", counts.publishing),
-                ("sent", counts.sent),
-                ("withdrawn", counts.withdrawn),
-                ("dropped", counts.dropped),
-                ("unroutable (of the waiting)", counts.unroutable),
-                ("tasks that nobody answered", counts.unanswered),
-            ];
-            output::table(
-                &["state", "count"],
-                rows.map(|(name, count)| vec![name.to_owned(), count.to_string()]),
-            )?;
+            outbox(&desk.store.outbox_counts(desk.id).await?, json)?;
         }
     }
     Ok(())
+}
+
+fn outbox(counts: &OutboxCounts, json: bool) -> std::io::Result<()> {
+    if json {
+        return output::json_line(counts);
+    }
+    let rows = [
+        ("waiting", counts.waiting),
+        ("publishing", counts.publishing),
+        ("sent", counts.sent),
+        ("withdrawn", counts.withdrawn),
+        ("dropped", counts.dropped),
+        ("unroutable (of the waiting)", counts.unroutable),
+        ("tasks that nobody answered", counts.unanswered),
+    ];
+    output::table(
+        &["state", "count"],
+        rows.map(|(name, count)| vec![name.to_owned(), count.to_string()]),
+    )
 }
 
 fn list(tasks: &[TaskListing], json: bool) -> std::io::Result<()> {
@@ -194,7 +196,10 @@ async fn show(desk: &Desk, (id, asker): (Uuid, &Asker), json: bool) -> anyhow::R
     output::page(&["what", "is"], rows)?;
     output::line("")?;
     let rows = topics(record, task).into_iter().map(|topic| {
-        let text = |key: &str| topic[key].as_str().unwrap_or_default().to_owned();
+        let text = |key: &str| {
+            let found = topic.get(key).and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
         vec![text("rule"), text("due"), text("stands"), text("sentence")]
     });
     output::page(&["reason", "due", "stands", "why"], rows)?;

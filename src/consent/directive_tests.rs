@@ -106,9 +106,15 @@ fn an_active_and_fully_understood_consent_permits_what_it_names_within_its_perio
     );
 }
 
-#[test]
-fn nothing_less_than_active_and_understood_permits() {
-    let cases = [
+/// What falls short of a permission, each with how it is read.
+fn less() -> Vec<(ConsentChange, Standing)> {
+    let mut all = not_in_force();
+    all.extend(not_understood());
+    all
+}
+
+fn not_in_force() -> Vec<(ConsentChange, Standing)> {
+    vec![
         (
             ConsentChange {
                 status: ConsentStatus::Bypassed,
@@ -151,6 +157,11 @@ fn nothing_less_than_active_and_understood_permits() {
             },
             Standing::NoAuthority,
         ),
+    ]
+}
+
+fn not_understood() -> Vec<(ConsentChange, Standing)> {
+    vec![
         (
             ConsentChange {
                 consenter: Some(Consenter::Representative),
@@ -200,8 +211,12 @@ fn nothing_less_than_active_and_understood_permits() {
             },
             Standing::Deleted,
         ),
-    ];
-    for (said, expected) in cases {
+    ]
+}
+
+#[test]
+fn nothing_less_than_active_and_understood_permits() {
+    for (said, expected) in less() {
         let directive = told(said);
         let reading = &read_as(&[directive], true, Some("1980-01-02"))[0];
         assert_eq!(reading.standing, expected);

@@ -222,17 +222,7 @@ impl Daemon {
             .map(|endpoint| Arc::clone(&endpoint.feed))
             .collect();
         let station = Station::start(&door, endpoints, &config.mllp).map_err(listed)?;
-        let gauges = Gauges::default();
-        gauges::observe(&metrics, &gauges, &readiness);
-        let refresh = Refresh {
-            store: store.clone(),
-            sites: sites.clone(),
-            gauges,
-            feeds: feeds.clone(),
-        };
-        doors
-            .tracker
-            .spawn(refresh.run(metrics.clone(), doors.stop.clone()));
+        start_gauges(around, &sites, (&feeds, &readiness), doors);
         let watch = Watch {
             store: store.clone(),
             sites: sites.clone(),
@@ -307,4 +297,23 @@ impl Daemon {
             tracing::debug!("the store's connections end with the process");
         }
     }
+}
+
+/// Shows levels in the metrics, refreshed in the background.
+fn start_gauges(
+    around: Around<'_>,
+    sites: &[Arc<Site>],
+    (feeds, readiness): (&[Arc<intake::Feed>], &Readiness),
+    floor: &Floor,
+) {
+    let gauges = Gauges::default();
+    gauges::observe(around.metrics, &gauges, readiness);
+    let refresh = Refresh {
+        store: around.store.clone(),
+        sites: sites.to_vec(),
+        gauges,
+        feeds: feeds.to_vec(),
+    };
+    let running = refresh.run(around.metrics.clone(), floor.stop.clone());
+    floor.tracker.spawn(running);
 }

@@ -178,37 +178,9 @@ pub(super) async fn serve_http(
         .serves_api()
         .then(|| Desk::new(around.store.clone(), sites));
     let sites = sites.to_vec();
-    let reasons = move || {
-        let mut reasons: Vec<String> = readiness
-            .reasons()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        match publisher.state() {
-            PublisherState::Up => {}
-            PublisherState::Down { reason, .. } => reasons.push(format!("tasks wait: {reason}")),
-            PublisherState::Blocked { .. } => {
-                reasons.push(
-                    "tasks wait: the broker takes nothing until its alarm is over".to_owned(),
-                );
-            }
-        }
-        let now = clock::now();
-        for site in &sites {
-            let today = now.to_zoned(site.config.zone.clone()).date();
-            if !site.config.is_covered(config::TASKS_DESTINATION, today) {
-                reasons.push(format!(
-                    "tenant {}: tasks wait: no agreement in force covers {}",
-                    site.config.name,
-                    config::TASKS_DESTINATION
-                ));
-            }
-        }
-        reasons
-    };
     let state = web::State {
         metrics: metrics.clone(),
-        reasons: Arc::new(reasons),
+        reasons: Arc::new(move || reasons(&readiness, &publisher, &sites)),
         desk,
     };
     let router = web::router(state, &config.http);
@@ -223,4 +195,29 @@ pub(super) async fn serve_http(
         .tracker
         .spawn(web::serve(listening, router, floor.stop.clone()));
     Ok(Some(bound))
+}
+
+/// Why the hub is not ready, in plain words.
+fn reasons(readiness: &Readiness, publisher: &Publisher, sites: &[Arc<Site>]) -> Vec<String> {
+    let unready = readiness.reasons();
+    let mut reasons: Vec<String> = unready.iter().map(ToString::to_string).collect();
+    match publisher.state() {
+        PublisherState::Up => {}
+        PublisherState::Down { reason, .. } => reasons.push(format!("tasks wait: {reason}")),
+        PublisherState::Blocked { .. } => {
+            reasons.push("tasks wait: the broker takes nothing until its alarm is over".to_owned());
+        }
+    }
+    let now = clock::now();
+    for site in sites {
+        let today = now.to_zoned(site.config.zone.clone()).date();
+        if !site.config.is_covered(config::TASKS_DESTINATION, today) {
+            reasons.push(format!(
+                "tenant {}: tasks wait: no agreement in force covers {}",
+                site.config.name,
+                config::TASKS_DESTINATION
+            ));
+        }
+    }
+    reasons
 }

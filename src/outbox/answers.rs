@@ -195,7 +195,7 @@ impl Answers {
         if !judged.is_applied() {
             return Ok(TaskEventEffect::Recorded);
         }
-        self.move_task(tx, event, (person, task), &judged, now)
+        self.move_task(tx, event, (person, task, &judged), now)
             .await?;
         Ok(TaskEventEffect::Applied)
     }
@@ -240,8 +240,7 @@ impl Answers {
         &self,
         tx: &mut Tx,
         event: &TaskEvent,
-        (person, task): (Uuid, &AnsweredTask),
-        judged: &Judged,
+        (person, task, judged): (Uuid, &AnsweredTask, &Judged),
         now: Timestamp,
     ) -> Result<(), Error> {
         let at = event.at.min(now);

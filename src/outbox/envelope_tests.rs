@@ -160,10 +160,10 @@ fn what_the_schema_does_not_name_or_misses_is_refused() {
         (&requested, |e| e["data"]["note"] = "x".into()),
         (&requested, |e| e["data"]["topics"][0]["title"] = "x".into()),
         (&requested, |e| {
-            e["data"]["topics"] = Value::Array(Vec::new())
+            e["data"]["topics"] = Value::Array(Vec::new());
         }),
         (&requested, |e| {
-            e["data"]["topics"][0]["contentClass"] = "C3".into()
+            e["data"]["topics"][0]["contentClass"] = "C3".into();
         }),
         (&requested, |e| {
             let topic = e["data"]["topics"][0].clone();
@@ -173,7 +173,7 @@ fn what_the_schema_does_not_name_or_misses_is_refused() {
             e["data"].as_object_mut().unwrap().remove("consent");
         }),
         (&requested, |e| {
-            e["data"]["task"]["statusReason"] = "manual".into()
+            e["data"]["task"]["statusReason"] = "manual".into();
         }),
         (&requested, |e| e["subject"] = e["data"]["for"].clone()),
         (&cancelled, |e| {
@@ -287,7 +287,7 @@ fn a_part_of_another_form_is_refused_by_its_place() {
         ("topics", |p, _| p.topics.clear()),
         ("topics", |p, _| p.topics = vec![topic(4); 9]),
         ("traceparent", |p, _| {
-            p.traceparent = Some("Ada Example".into())
+            p.traceparent = Some("Ada Example".into());
         }),
         ("contact.language", |_, r| r.language = "Spanish".into()),
         ("contact.needs", |_, r| {

@@ -160,10 +160,8 @@ impl Relay {
         let people: Vec<Uuid> = due.iter().map(|one| one.person).collect();
         let tasks: Vec<Uuid> = due.iter().map(|one| one.task).collect();
         let now = clock::now();
-        let mut records: HashMap<Uuid, Record> = HashMap::new();
-        for record in tx.load_all(&people, now).await? {
-            records.insert(record.person, record);
-        }
+        let records = tx.load_all(&people, now).await?.into_iter();
+        let mut records: HashMap<Uuid, Record> = records.map(|one| (one.person, one)).collect();
         let last = tx.last_decisions(&tasks).await?;
         drop(tx);
         let decided = self.decide_all(&due, &mut records, &last);

@@ -148,13 +148,7 @@ impl Round<'_> {
                 if stored.id == task.id {
                     *stored = task.clone();
                 } else if stored.id == host {
-                    for topic in &moving {
-                        let added_at = now;
-                        stored.add_topic(TaskTopic {
-                            added_at,
-                            ..topic.clone()
-                        });
-                    }
+                    take_in(stored, &moving, now);
                 }
             }
         }
@@ -356,6 +350,16 @@ fn place(routing_key: &str) -> &str {
     routing_key
         .rsplit_once('.')
         .map_or(routing_key, |(place, _priority)| place)
+}
+
+/// Reasons that another task had are this one's from now on.
+fn take_in(task: &mut TaskRow, moving: &[TaskTopic], now: Timestamp) {
+    for topic in moving {
+        task.add_topic(TaskTopic {
+            added_at: now,
+            ..topic.clone()
+        });
+    }
 }
 
 #[cfg(test)]

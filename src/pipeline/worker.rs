@@ -44,7 +44,7 @@ impl Worker {
     pub async fn run(self, arrived: Arc<Notify>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let wake = arrived.notified();
-            let pause = match guarded(self.run_once()).await {
+            let pause = match Box::pin(guarded(self.run_once())).await {
                 Ok(Step::Worked) => continue,
                 Ok(Step::Idle) => self.pace.idle,
                 Err(error) => {

@@ -66,6 +66,43 @@ struct Arguments {
     bench: bool,
 }
 
+/// What is set beside what in the report.
+const RATIOS: &[(&str, &str)] = &[
+    (
+        "acknowledged/s, 1 connection",
+        "glue persist/s, 1 connection",
+    ),
+    (
+        "acknowledged/s, 8 connections",
+        "glue persist/s, 8 connections",
+    ),
+    (
+        "acknowledged/s, 64 connections",
+        "glue persist/s, 64 connections",
+    ),
+    (
+        "whole pipeline/s, 1 connection",
+        "glue persist+publish/s, 1 connection",
+    ),
+    (
+        "whole pipeline/s, 8 connections",
+        "glue persist+publish/s, 8 connections",
+    ),
+    (
+        "whole pipeline/s, 64 connections",
+        "glue persist+publish/s, 64 connections",
+    ),
+    ("glue persist/s, 1 connection", "limit: rows/s, 1 a commit"),
+    (
+        "glue persist/s, 64 connections",
+        "limit: rows/s, 64 a commit",
+    ),
+    (
+        "tasks confirmed/s, 64 connections",
+        "limit: confirms/s, window 256",
+    ),
+];
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -93,9 +130,6 @@ async fn main() -> anyhow::Result<()> {
         };
         round.run(&mut figures).await?;
     }
-    let commit = "limit: rows/s, 1 a commit";
-    let batch = "limit: rows/s, 64 a commit";
-    let confirms = "limit: confirms/s, window 256";
     println!(
         "\nstore {}, {} rounds, {}\n\n{}\n{}",
         arguments.store.name(),
@@ -105,35 +139,7 @@ async fn main() -> anyhow::Result<()> {
         } else {
             "spool file"
         },
-        figures.table(&[
-            (
-                "acknowledged/s, 1 connection",
-                "glue persist/s, 1 connection"
-            ),
-            (
-                "acknowledged/s, 8 connections",
-                "glue persist/s, 8 connections"
-            ),
-            (
-                "acknowledged/s, 64 connections",
-                "glue persist/s, 64 connections"
-            ),
-            (
-                "whole pipeline/s, 1 connection",
-                "glue persist+publish/s, 1 connection"
-            ),
-            (
-                "whole pipeline/s, 8 connections",
-                "glue persist+publish/s, 8 connections"
-            ),
-            (
-                "whole pipeline/s, 64 connections",
-                "glue persist+publish/s, 64 connections"
-            ),
-            ("glue persist/s, 1 connection", commit),
-            ("glue persist/s, 64 connections", batch),
-            ("tasks confirmed/s, 64 connections", confirms),
-        ]),
+        figures.table(RATIOS),
         report::machine()
     );
     Ok(())

@@ -41,7 +41,7 @@ fn feed() -> Vec<String> {
         message("ADT^A28", "M-01", "03011200", &one, ""),
         message("ADT^A08", "M-02", "03011205", &one, DIABETES),
         message("ADT^A08", "M-03", "03011210", &two, DIABETES),
-        message("ADT^A08", "M-04", "03011201", &nobody, DIABETES),
+        message("ADT^A08", "M-04", "03011201", nobody, DIABETES),
         message("ADT^A08", "M-05", "03011215", &moved, ""),
         message("ADT^A20", "M-06", "03011215", "", "NPU|A^1^1^RVS|C"),
         // Late: it never undoes what was told of a later time.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::broker;
 use crate::support::clinic::{diagnosed, registered};
@@ -30,18 +30,7 @@ impl Told {
         let taken = Arc::clone(&notices);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut bytes = Vec::new();
-                let body = loop {
-                    if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-                        break None;
-                    }
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    if let Some((_, body)) = text.split_once("\r\n\r\n")
-                        && let Ok(notice) = serde_json::from_str::<Value>(body)
-                    {
-                        break Some(notice);
-                    }
-                };
+                let body = notice(&mut stream).await;
                 taken.lock().unwrap().extend(body);
                 let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
                 drop(stream.write_all(answer).await);
@@ -58,6 +47,19 @@ impl Told {
             .cloned()
             .collect()
     }
+}
+
+/// The document that a request carries.
+async fn notice(stream: &mut TcpStream) -> Option<Value> {
+    let mut bytes = Vec::new();
+    while stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&bytes);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+        if let Some(notice) = body.and_then(|body| serde_json::from_str(body).ok()) {
+            return Some(notice);
+        }
+    }
+    None
 }
 
 async fn status(hub: &Hub) -> Value {

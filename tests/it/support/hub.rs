@@ -67,6 +67,19 @@ impl Setup {
         policy::at_any_hour(database.folder.path())
     }
 
+    /// The line of rules with their modes.
+    fn rules(&self) -> String {
+        let mode = self.mode;
+        self.rules.map_or_else(
+            || {
+                format!(
+                    r#"rules = {{ hba1c-due = "{mode}", referral-outstanding = "{mode}", missed-appointment = "{mode}" }}"#
+                )
+            },
+            ToOwned::to_owned,
+        )
+    }
+
     pub(crate) fn text(&self, database: &Database) -> String {
         let url = &database.url;
         let hours = self.hours(database);
@@ -81,19 +94,9 @@ impl Setup {
             more,
             ..
         } = self;
-        let rules = self.rules.map_or_else(
-            || {
-                format!(
-                    r#"rules = {{ hba1c-due = "{mode}", referral-outstanding = "{mode}", missed-appointment = "{mode}" }}"#
-                )
-            },
-            ToOwned::to_owned,
-        );
-        let broker = self
-            .broker
-            .as_ref()
-            .map(|_| "[broker]\nurl = \"env:TEST_BROKER\"\n");
-        let broker = broker.unwrap_or_default();
+        let rules = self.rules();
+        let named = "[broker]\nurl = \"env:TEST_BROKER\"\n";
+        let broker = self.broker.as_ref().map_or("", |_| named);
         format!(
             r#"
 public_url = "https://hub.example.org"
