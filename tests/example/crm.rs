@@ -16,6 +16,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "an example that is read: what fails ends it, and it says what it does"
 )]
 
@@ -102,9 +103,7 @@ async fn main() {
                 task["code"], task["priority"]
             );
             if has_content(hub, token.trim(), task_id).await {
-                for (step, kind) in script.split(',').enumerate() {
-                    answer(&channel, tenant, (task_id, version), (step, kind)).await;
-                }
+                answer_all(&channel, tenant, (task_id, version), script).await;
             }
         }
         message.acker.ack(BasicAckOptions::default()).await.unwrap();
@@ -127,6 +126,13 @@ async fn has_content(hub: &str, token: &str, task: &str) -> bool {
     // The body holds the name and the number: it goes to the coordinator's screen, never to a log.
     println!("task {task}: content {status}, {} bytes", response.len());
     status == "200"
+}
+
+/// Plays the script: one answer after the other.
+async fn answer_all(channel: &Channel, tenant: &str, about: (&str, u64), script: &str) {
+    for (step, kind) in script.split(',').enumerate() {
+        answer(channel, tenant, about, (step, kind)).await;
+    }
 }
 
 /// Says what happened. `id` is the CRM's own and the same when it is sent again: the hub counts it
