@@ -1,5 +1,6 @@
 //! Holds the lease of a source and processes its messages in order.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -112,14 +113,18 @@ impl Worker {
         claimed: Vec<Claimed>,
         lease: SignedDuration,
     ) -> Result<(), Error> {
-        let work = self.pipeline.process(feed, claimed);
-        tokio::pin!(work);
+        // Both go on together: the batch may hold the only writer, for which the renewal waits.
+        tokio::select! {
+            biased;
+            done = self.pipeline.process(feed, claimed) => done,
+            never = self.renew(lease) => match never {},
+        }
+    }
+
+    /// Renews the lease for as long as it is polled.
+    async fn renew(&self, lease: SignedDuration) -> Infallible {
         loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = tokio::time::sleep(self.pace.lease / 3) => {}
-            }
+            tokio::time::sleep(self.pace.lease / 3).await;
             // Should the lease be lost meanwhile, the claims end, and nothing of the batch is written.
             if let Err(error) = self.holds(clock::now(), lease).await {
                 tracing::debug!(source = %self.source, %error, "the lease is not renewed yet");
