@@ -124,7 +124,8 @@ fn is_sampled(trace: Uuid, share: f64) -> bool {
         .iter()
         .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     // Both fit exactly: 48 bits into a mantissa of 52.
-    let place = f64::from(u32::try_from(number >> 16).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    let place =
+        f64::from(u32::try_from(number & 0xffff_ffff).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
     place < share || share >= 1.0
 }
 

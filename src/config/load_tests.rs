@@ -79,7 +79,7 @@ fn the_defaults_alone_are_a_configuration() {
     assert_eq!(config.http.listen, Some("127.0.0.1:8080".parse().unwrap()));
     assert_eq!(
         (config.pace.batch, config.pace.idle),
-        (64, Duration::from_millis(200))
+        (256, Duration::from_millis(200))
     );
     assert_eq!(config.pace.publishing, Duration::from_secs(10));
     assert_eq!(config.raw_messages, Duration::from_secs(7 * 86_400));
@@ -104,7 +104,11 @@ fn the_examples_in_the_manual_are_valid() {
         "CARELOOP_BROKER_URL",
         "amqps://app:secret@broker.example.org",
     );
-    let config = load_with(&lines.join("\n"), &[postgres, owner, broker]);
+    let headers = ("CARELOOP_OTLP_HEADERS", "authorization=Bearer test");
+    let webhook = ("CARELOOP_ALERTS_WEBHOOK", "https://alerts.example.org");
+    let token = ("CARELOOP_ALERTS_TOKEN", "test");
+    let environment = [postgres, owner, broker, headers, webhook, token];
+    let config = load_with(&lines.join("\n"), &environment);
     let config = config.map_err(|found| format!("{found:#?}")).unwrap();
     assert_eq!(config.tenants[0].sources[0].allow.len(), 2);
     assert_eq!(

@@ -2,6 +2,7 @@
 
 mod condition;
 mod convert;
+mod list;
 mod objects;
 mod value;
 

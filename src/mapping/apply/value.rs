@@ -10,6 +10,7 @@ use super::super::plan::{
     Convert, Line, MinutesAfter, OnBad, OnNull, Rule, Shape, Source, Term, Unmapped, Valuer,
 };
 use super::convert::{self, Converted};
+use super::list::list;
 use super::{Draft, Here, Run};
 
 /// What a rule says.
@@ -35,11 +36,11 @@ pub(super) struct Read {
     /// `""` was sent.
     pub(super) null: bool,
     /// Which of the alternatives.
-    place: usize,
+    pub(super) place: usize,
 }
 
 /// A value of the wrong form, with its place.
-struct Bad(String);
+pub(super) struct Bad(pub(super) String);
 
 impl Here<'_> {
     /// The first alternative with a value.
@@ -149,7 +150,10 @@ impl Run<'_> {
                     draft,
                 );
             }
-            Source::List { items, split } => list(items, split.as_deref(), here),
+            Source::List { items, split } => list(items, split.as_deref(), here).map(|found| {
+                let (texts, at) = found?;
+                Ok((self.mapped((valuer, &at), texts, rule, draft), at))
+            }),
             Source::MinutesAfter(after) => self.minutes_after(after, here, (valuer, rule, draft)),
             Source::Reference {
                 parts,
@@ -323,33 +327,6 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// Texts of several places, blanks left out.
-fn list(
-    items: &[Vec<Term>],
-    split: Option<&str>,
-    here: &Here<'_>,
-) -> Option<Result<(Value, String), Bad>> {
-    let mut texts = Vec::new();
-    let mut at = None;
-    for terms in items {
-        let read = here.read(terms);
-        let Some(text) = read.text else { continue };
-        at.get_or_insert_with(|| here.tell(terms, read.place));
-        match split {
-            None => texts.push(text),
-            Some(mark) => {
-                let parts = text
-                    .split(mark)
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
-                texts.extend(parts.map(str::to_owned));
-            }
-        }
-    }
-    at.filter(|_| !texts.is_empty())
-        .map(|at| Ok((json!(texts), at)))
 }
 
 impl Valuer {
