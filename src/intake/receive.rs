@@ -1,8 +1,7 @@
 //! The one door: reads MSH, stores durably, and gives for each message its receipt and answer.
 //!
-//! Accepted: any bytes. A frame may hold several messages, with batch envelope or without; each is
-//! stored and answered for, in order. Lines that belong to no message are stored as held.
-//! Ignored: envelope segments and comment lines. Refused: nothing.
+//! Any bytes are accepted: a frame may hold several messages, with batch envelope or without, each
+//! stored and answered for in order. Lines of no message are held; envelopes and comments ignored.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,17 +24,15 @@ use crate::intake::{Answer, Feed, Readiness, Unstored, acknowledge, refuse};
 use crate::store::{Arrival, Numbered, Receipt, Store, Taken, TenantId};
 use crate::trace::{Span, Step};
 
-/// Messages in one frame; a frame with more is stored whole and held, as no sender means that.
+/// Messages in one frame; one with more is stored whole and held.
 const MOST_MESSAGES: usize = 10_000;
 /// How long counting a refusal may take; the peer waits for it.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why a message is refused that is not the next one of its source.
 const OUT_OF_SEQUENCE: &str = "out-of-sequence";
-/// Characters kept of MSH-10 as a column; the body and its digest have all of it.
+/// Characters kept as columns: of MSH-10, the message type, MSH-11. The body has all of them.
 const CONTROL_ID: usize = 199;
-/// Characters kept of the message type.
 const MESSAGE_TYPE: usize = 40;
-/// Characters kept of MSH-11.
 const PROCESSING_ID: usize = 8;
 
 /// The door. Cheap to clone; all clones share the committers.
@@ -383,13 +380,10 @@ fn event_time(header: &Header, feed: &Feed) -> Option<Timestamp> {
     Some(time.to_instant(&feed.zone)?.instant)
 }
 
-/// A text that fits into a column and an index: no control characters (PostgreSQL takes no NUL),
-/// not longer than `most`.
+/// A text that fits into a column: no control characters (PostgreSQL takes no NUL), `most` long.
 fn column(text: &str, most: usize) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(most)
-        .collect()
+    let printable = text.chars().filter(|character| !character.is_control());
+    printable.take(most).collect()
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -48,7 +48,13 @@ impl Round<'_> {
             let last = task.live_topics().next().is_none();
             let ended = task.detail.topics.iter().filter_map(|topic| topic.ended);
             match ended.max_by_key(|(at, _)| *at).filter(|_| last) {
-                Some((_, why)) => self.end(task, why.ends_task(), record, effects),
+                Some((_, why)) => {
+                    // A task without a reason ends, whatever its last reason's end is to others.
+                    let event = why.ends_task();
+                    let ends = task.state.after(event).is_some_and(TaskState::is_terminal);
+                    let event = if ends { event } else { TaskEvent::Superseded };
+                    self.end(task, event, record, effects);
+                }
                 None if task.due_at <= self.desk.cause.now => self.expire(task, record, effects),
                 None if old.is_none() || changed || self.is_to_be_asked(&task, record) => {
                     self.ask(task, old.map(|old| (old.state, changed)), record, effects);

@@ -148,8 +148,8 @@ fn three_messages() -> tempfile::TempDir {
     let person = "PID|1||TEST-1^^^RVS^MR||Example^Ada||1970|F|||||\"\"";
     let file = lines(&format!(
         "{head}ADT^A08|T-1|P|2.5.1\nEVN||20250301\n{person}\n\
-         {head}ADT^A44|T-2|P|2.5.1\n{person}\n\
-         {head}ADT^A08|T-3|P|2.5.1||||||GB 18030-2000\n{person}"
+         {head}ZZZ^Z99|T-2|P|2.5.1\n{person}\n\
+         {head}ADT^A08|T-3|P|2.5.1||||||TEST 999-2000\n{person}"
     ));
     std::fs::write(folder.path().join("a.hl7"), file).unwrap();
     folder
