@@ -113,7 +113,8 @@ vocabulary! {
 
 impl TaskCode {
     /// Whether one contact can serve both. What brings a person to a visit can be said in one call;
-    /// everything else keeps to its own kind, since it has another addressee or another clock.
+    /// everything else keeps to its own kind, since it has another addressee or another clock. What
+    /// confirms or reminds of an appointment shares with nothing: its hour is that appointment's.
     pub fn shares_with(self, other: Self) -> bool {
         let arranges_a_visit = |code: Self| {
             matches!(
@@ -124,7 +125,8 @@ impl TaskCode {
                     | Self::ReferralFollowUp
             )
         };
-        self == other || (arranges_a_visit(self) && arranges_a_visit(other))
+        let has_own_hour = self == Self::ConfirmAppointment;
+        (self == other && !has_own_hour) || (arranges_a_visit(self) && arranges_a_visit(other))
     }
 }
 
@@ -275,6 +277,16 @@ mod tests {
                     assert_eq!((*state, *event), (TaskState::Queued, TaskEvent::Confirmed));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn visits_are_arranged_in_one_contact_and_a_confirmation_keeps_its_own_hour() {
+        assert!(TaskCode::ScheduleVisit.shares_with(TaskCode::ReferralFollowUp));
+        assert!(TaskCode::RecordsRequest.shares_with(TaskCode::RecordsRequest));
+        for code in TaskCode::ALL {
+            assert!(!TaskCode::ConfirmAppointment.shares_with(*code));
+            assert!(!code.shares_with(TaskCode::ConfirmAppointment));
         }
     }
 
