@@ -122,41 +122,41 @@ impl Round<'_> {
     /// Tasks that came to fit together become one, as long as the one that ends has not left.
     pub(super) fn gather(&self, record: &mut Record) {
         let unfinished = |task: &&TaskRow| !task.state.is_terminal();
-        let mut waiting: Vec<TaskRow> = record
+        let mut waiting: Vec<(Timestamp, Uuid)> = record
             .tasks
             .iter()
             .filter(unfinished)
             .filter(|task| !was_told(task))
-            .filter(|task| task.live_topics().next().is_some())
-            .cloned()
+            .map(|task| (task.created_at, task.id))
             .collect();
         // The youngest goes first: it is the older that stays.
-        waiting.sort_by_key(|task| std::cmp::Reverse((task.created_at, task.id)));
-        let now = self.desk.cause.now;
-        for mut task in waiting {
-            if record.tasks.iter().filter(unfinished).count() < 2 {
-                return;
-            }
-            let Some(host) = self.host(&task, record) else {
+        waiting.sort_unstable_by_key(|task| std::cmp::Reverse(*task));
+        for (_, id) in waiting {
+            // As it is by now: it may have taken others in.
+            let task = record.tasks.iter().find(|task| task.id == id);
+            let task = task.filter(|task| task.live_topics().next().is_some());
+            let Some(mut task) = task.cloned() else {
                 continue;
             };
-            let moving: Vec<TaskTopic> = task.live_topics().cloned().collect();
-            for topic in &moving {
-                task.end_topic(topic.finding, TopicEnd::Moved, now);
+            if let Some(host) = self.host(&task, record) {
+                self.move_to(host, &mut task, record);
             }
-            for stored in &mut record.tasks {
-                if stored.id == task.id {
-                    *stored = task.clone();
-                } else if stored.id == host {
-                    for topic in &moving {
-                        let added_at = now;
-                        stored.add_topic(TaskTopic {
-                            added_at,
-                            ..topic.clone()
-                        });
-                    }
-                }
-            }
+        }
+    }
+
+    fn move_to(&self, host: Uuid, guest: &mut TaskRow, record: &mut Record) {
+        let now = self.desk.cause.now;
+        let moving: Vec<TaskTopic> = guest.live_topics().cloned().collect();
+        for topic in &moving {
+            guest.end_topic(topic.finding, TopicEnd::Moved, now);
+        }
+        if let Some(host) = record.tasks.iter_mut().find(|task| task.id == host) {
+            let added_at = now;
+            let topics = moving.into_iter();
+            topics.for_each(|topic| host.add_topic(TaskTopic { added_at, ..topic }));
+        }
+        if let Some(stored) = record.tasks.iter_mut().find(|task| task.id == guest.id) {
+            *stored = guest.clone();
         }
     }
 
