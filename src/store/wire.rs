@@ -209,7 +209,7 @@ impl Tx {
                     },
                     None => Verdict::Refuse { expected },
                 },
-                verdict => verdict,
+                taken @ Verdict::Take { .. } => taken,
             };
             verdicts.push(verdict);
         }

@@ -102,14 +102,15 @@ impl Wide {
             match self {
                 Self::Utf32Le => bytes.extend(u32::from(character).to_le_bytes()),
                 Self::Utf32Be => bytes.extend(u32::from(character).to_be_bytes()),
-                Self::Utf16Le | Self::Utf16Be => {
-                    for unit in character.encode_utf16(&mut [0; 2]) {
-                        bytes.extend(if self == Self::Utf16Le {
-                            unit.to_le_bytes()
-                        } else {
-                            unit.to_be_bytes()
-                        });
-                    }
+                Self::Utf16Le => {
+                    let mut units = [0; 2];
+                    let units = character.encode_utf16(&mut units).iter();
+                    bytes.extend(units.flat_map(|unit| unit.to_le_bytes()));
+                }
+                Self::Utf16Be => {
+                    let mut units = [0; 2];
+                    let units = character.encode_utf16(&mut units).iter();
+                    bytes.extend(units.flat_map(|unit| unit.to_be_bytes()));
                 }
             }
         }
