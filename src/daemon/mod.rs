@@ -23,6 +23,7 @@ use crate::mapping::{Bundle, Layer};
 use crate::site::{Feed, Site};
 use crate::store::Store;
 use crate::telemetry::{Flush, Metrics, Otlp};
+use crate::trace::Tracer;
 use crate::vault::Key;
 
 mod gauges;
@@ -159,6 +160,14 @@ pub fn layers(names: &[String]) -> Vec<Layer> {
         .collect()
 }
 
+/// Metrics, and who is told of spans; with a collector, what is to be flushed at the end.
+fn telemetry(config: &Config) -> anyhow::Result<(Metrics, Tracer, Option<Flush>)> {
+    let otlp = Otlp::start(&config.telemetry)?;
+    let tracer = otlp.as_ref().map(Otlp::tracer).unwrap_or_default();
+    let flush = otlp.as_ref().map(Otlp::flush);
+    Ok((Metrics::sent_to(otlp)?, tracer, flush))
+}
+
 fn listed<D: std::fmt::Display>(diagnostics: Vec<D>) -> anyhow::Error {
     let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
     anyhow::anyhow!(lines.join("\n"))
@@ -198,10 +207,7 @@ impl Daemon {
         sites: Vec<Arc<Site>>,
         [pipeline, outbox, broker, doors]: &[Floor; 4],
     ) -> anyhow::Result<Self> {
-        let otlp = Otlp::start(&config.telemetry)?;
-        let tracer = otlp.as_ref().map(Otlp::tracer).unwrap_or_default();
-        let flush = otlp.as_ref().map(Otlp::flush);
-        let metrics = Metrics::sent_to(otlp)?;
+        let (metrics, tracer, flush) = telemetry(&config)?;
         let publisher = Arc::new(publisher(&config, broker).await?);
         let readiness = Readiness::default();
         let door = Door::new(store.clone(), readiness.clone());

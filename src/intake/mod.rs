@@ -11,6 +11,7 @@
 //! itself cannot store at the moment. Nothing here knows mappings, rules or the broker.
 
 mod acknowledge;
+mod asker;
 mod commit;
 mod feed;
 pub mod mllp;

@@ -188,28 +188,12 @@ impl Relay {
             .collect();
         let marked = tx.write_clearings(&standing, now).await?;
         tx.commit().await?;
-        for envelope in due.iter().filter(|one| marked.contains(&one.id)) {
-            self.trace_queue(envelope, now);
-        }
+        self.trace_queue(due.iter().filter(|one| marked.contains(&one.id)), now);
         let cleared = decided
             .into_iter()
             .zip(&due)
             .filter(|((clearing, _), _)| marked.contains(&clearing.envelope))
-            .filter_map(|((clearing, outgoing), envelope)| {
-                let Then::Leave(claimant, _) = clearing.then else {
-                    return None;
-                };
-                Some(Cleared {
-                    id: envelope.id,
-                    task: (envelope.kind != EnvelopeKind::Cancelled).then_some(envelope.task),
-                    person: envelope.person,
-                    token: claimant.token,
-                    deadline: claimant.deadline,
-                    outgoing: outgoing?,
-                    trace: envelope.trace(),
-                    claimed_at: now,
-                })
-            })
+            .filter_map(|((clearing, outgoing), one)| Cleared::of(&clearing, outgoing?, one, now))
             .collect();
         Ok((due.len(), cleared))
     }
@@ -322,6 +306,28 @@ impl Relay {
 }
 
 impl Cleared {
+    /// What leaves of a clearing that was marked; `None` where it does not.
+    fn of(
+        clearing: &Clearing,
+        outgoing: Outgoing,
+        envelope: &ClaimedEnvelope,
+        claimed_at: Timestamp,
+    ) -> Option<Self> {
+        let Then::Leave(claimant, _) = &clearing.then else {
+            return None;
+        };
+        Some(Self {
+            id: envelope.id,
+            task: (envelope.kind != EnvelopeKind::Cancelled).then_some(envelope.task),
+            person: envelope.person,
+            token: claimant.token,
+            deadline: claimant.deadline,
+            outgoing,
+            trace: envelope.trace(),
+            claimed_at,
+        })
+    }
+
     /// What left, to whom it was given, for the accounting of disclosures (45 CFR 164.528).
     fn disclosure(&self, now: Timestamp) -> AuditEntry {
         AuditEntry {

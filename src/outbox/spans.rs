@@ -8,20 +8,23 @@ use crate::store::{ClaimedEnvelope, PublishOutcome};
 use crate::trace::{self, Span};
 
 impl Relay {
-    /// The time in the outbox, up to the first claim.
-    pub(super) fn trace_queue(&self, envelope: &ClaimedEnvelope, now: Timestamp) {
-        if envelope.attempts > 0 {
-            return;
+    /// The time of envelopes in the outbox, up to the first claim.
+    pub(super) fn trace_queue<'a>(
+        &self,
+        claimed: impl Iterator<Item = &'a ClaimedEnvelope>,
+        now: Timestamp,
+    ) {
+        for envelope in claimed.filter(|envelope| envelope.attempts == 0) {
+            self.tracer.record(envelope.trace(), || Span {
+                trace: envelope.trace(),
+                step: trace::Step::Queue,
+                subject: envelope.id,
+                from: trace::made_at(envelope.id).unwrap_or(now),
+                to: now,
+                outcome: "claimed",
+                names: vec![("careloop.tenant", self.site.config.name.clone())],
+            });
         }
-        self.tracer.record(envelope.trace(), || Span {
-            trace: envelope.trace(),
-            step: trace::Step::Queue,
-            subject: envelope.id,
-            from: trace::made_at(envelope.id).unwrap_or(now),
-            to: now,
-            outcome: "claimed",
-            names: vec![("careloop.tenant", self.site.config.name.clone())],
-        });
     }
 
     /// The publish of an envelope, and in it the wait for the broker's answer.

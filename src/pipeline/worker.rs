@@ -116,7 +116,7 @@ impl Worker {
         // Both go on together: the batch may hold the only writer, for which the renewal waits.
         tokio::select! {
             biased;
-            done = self.pipeline.process(feed, claimed) => done,
+            done = Box::pin(self.pipeline.process(feed, claimed)) => done,
             never = self.renew(lease) => match never {},
         }
     }

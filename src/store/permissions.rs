@@ -157,7 +157,11 @@ impl Tx {
                 contact,
                 shared: false,
             };
-            all.record(person)?.sent.push((task, sent));
+            // One contact is one, also where two records of the person have the number.
+            let known = &mut all.record(person)?.sent;
+            if !known.iter().any(|(id, _)| *id == task) {
+                known.push((task, sent));
+            }
         }
         Ok(())
     }

@@ -102,12 +102,15 @@ impl Wide {
             match self {
                 Self::Utf32Le => bytes.extend(u32::from(character).to_le_bytes()),
                 Self::Utf32Be => bytes.extend(u32::from(character).to_be_bytes()),
-                Self::Utf16Le | Self::Utf16Be => {
-                    let little = self == Self::Utf16Le;
+                Self::Utf16Le => {
                     let mut units = [0; 2];
                     let units = character.encode_utf16(&mut units).iter();
-                    let both = units.map(|unit| (unit.to_le_bytes(), unit.to_be_bytes()));
-                    bytes.extend(both.flat_map(|(le, be)| if little { le } else { be }));
+                    bytes.extend(units.flat_map(|unit| unit.to_le_bytes()));
+                }
+                Self::Utf16Be => {
+                    let mut units = [0; 2];
+                    let units = character.encode_utf16(&mut units).iter();
+                    bytes.extend(units.flat_map(|unit| unit.to_be_bytes()));
                 }
             }
         }
