@@ -71,6 +71,14 @@ fn task(id: &str) -> serde_json::Value {
     json!({"id": id, "state": "requested", "version": 1, "decision": "allow", "reason_codes": ["P00_ALLOWED"], "reason": "may"})
 }
 
+fn shown(id: &str) -> (String, serde_json::Value) {
+    let topics = json!([{"sentence": "A test is due.", "stands": "yes"}]);
+    (
+        id.to_owned(),
+        json!({"state": "requested", "topics": topics}),
+    )
+}
+
 /// Two people of New York with a task each, a silent feed, and nothing wrong.
 fn sound() -> History {
     History {
@@ -78,6 +86,7 @@ fn sound() -> History {
         stored: vec![stored("W0-1"), stored("W1-2")],
         counts: json!({"received": 2, "waiting": 0, "processed": 2, "ignored": 0, "held": 0}),
         tasks: vec![task("T0"), task("T1")],
+        shown: BTreeMap::from([shown("T0"), shown("T1")]),
         crm: Memory {
             received: vec![
                 envelope("E0", "T0", "P0", noon()),
@@ -165,8 +174,17 @@ fn a_task_that_nobody_explains_is_found() {
         ["unexplained"]
     );
     assert_eq!(found(|h| h.crm.received[0].version = 2), ["unexplained"]);
+    assert_eq!(found(|h| drop(h.shown.remove("T0"))), ["unexplained"]);
+    let silent = |h: &mut History| {
+        drop(
+            h.shown
+                .insert("T0".to_owned(), json!({"state": "requested", "topics": []})),
+        )
+    };
+    assert_eq!(found(silent), ["unexplained"]);
     let withheld = |h: &mut History| {
         h.tasks[0]["state"] = json!("withheld");
+        h.shown.insert("T0".to_owned(), json!({"state": "withheld", "topics": [{"sentence": "A test is due.", "stands": "yes"}]}));
         h.tasks[0]["reason_codes"] = json!([]);
     };
     assert_eq!(found(withheld), ["unexplained"]);
@@ -253,9 +271,10 @@ fn a_contact_at_night_is_found_by_the_hours_of_each_state() {
 #[test]
 fn caps_hold_for_people_for_numbers_and_over_rolling_windows() {
     let again = |h: &mut History, person: &str, at: Timestamp| {
-        let task = format!("T{}", h.tasks.len());
-        h.tasks.push(task_of(&task));
-        let mut one = envelope(&format!("E{task}"), &task, person, at);
+        let id = format!("T{}", h.tasks.len());
+        h.tasks.push(task(&id));
+        h.shown.extend([shown(&id)]);
+        let mut one = envelope(&format!("E{id}"), &id, person, at);
         one.topics[0].1 = "referral".to_owned();
         h.crm.received.push(one);
     };
@@ -274,10 +293,6 @@ fn caps_hold_for_people_for_numbers_and_over_rolling_windows() {
         ["cap"],
         "one number, two people, one day"
     );
-}
-
-fn task_of(id: &str) -> serde_json::Value {
-    task(id)
 }
 
 #[test]
@@ -327,5 +342,8 @@ fn a_trouble_that_is_not_told_told_twice_or_made_up_is_found() {
 #[test]
 fn what_should_have_left_and_has_not_is_found_and_so_is_a_stranger() {
     assert_eq!(found(|h| h.left.push("T0".to_owned())), ["left-behind"]);
-    assert_eq!(found(|h| drop(h.people.remove("P1"))), ["unknown-person"]);
+    assert_eq!(
+        found(|h| h.people.retain(|id, _| id != "P1")),
+        ["unknown-person"]
+    );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use careloop::outbox::envelope::ulid;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, PgPool, SqlitePool};
@@ -46,14 +46,23 @@ fn instant(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or_default()
 }
 
-/// Envelopes that were due before `now` and are still here.
-pub(crate) async fn overdue(database: &Database, now: Timestamp) -> anyhow::Result<Vec<String>> {
-    let rows: Vec<(Uuid, i64)> = database
-        .rows("SELECT task, due_at FROM outbox WHERE state IN ('waiting', 'publishing')")
+/// Envelopes that are due at `now`, or about to be tried again, although they were written before `since`.
+pub(crate) async fn overdue(
+    database: &Database,
+    (since, now): (Timestamp, Timestamp),
+) -> anyhow::Result<Vec<String>> {
+    let rows: Vec<(Uuid, i64, i64)> = database
+        .rows(
+            "SELECT task, created_at, due_at FROM outbox WHERE state IN ('waiting', 'publishing')",
+        )
         .await?;
-    let late = rows.into_iter().filter(|(_, due)| instant(*due) < now);
+    // The relay leaves what it could not send alone for at most half a minute.
+    let soon = now + SignedDuration::from_secs(60);
+    let late = rows
+        .into_iter()
+        .filter(|(_, written, due)| instant(*due) < soon && instant(*written) < since);
     Ok(late
-        .map(|(task, due)| format!("{} due {}", ulid(task), instant(due)))
+        .map(|(task, _, due)| format!("{} due {}", ulid(task), instant(due)))
         .collect())
 }
 
@@ -69,6 +78,10 @@ pub(crate) async fn gather(
         .lines(&["task", "list", "--json", "--limit", "1000000"])
         .await?;
     for task in &mut history.tasks {
+        let shown = show(place, task["id"].as_str().unwrap_or_default()).await?;
+        history
+            .shown
+            .insert(shown["ulid"].as_str().unwrap_or_default().to_owned(), shown);
         let id: Option<Uuid> = task["id"].as_str().and_then(|id| id.parse().ok());
         if let Some(id) = id {
             task["id"] = ulid(id).into();
@@ -97,6 +110,20 @@ pub(crate) async fn gather(
     }
     told(history);
     answered(database, history).await
+}
+
+async fn show(place: &Place, task: &str) -> anyhow::Result<serde_json::Value> {
+    let asked = [
+        "--operator",
+        "Test Operator",
+        "--purpose",
+        "operations",
+        "--json",
+    ];
+    let shown = place
+        .lines(&[&["task", "show", task], &asked[..]].concat())
+        .await?;
+    shown.into_iter().next().context("task show")
 }
 
 fn number(control: &str) -> Option<usize> {

@@ -152,6 +152,8 @@ pub(crate) struct History {
     pub(crate) counts: Value,
     /// `task list --json`.
     pub(crate) tasks: Vec<Value>,
+    /// `task show --json`, by task.
+    pub(crate) shown: BTreeMap<String, Value>,
     pub(crate) crm: Memory,
     /// Numbers by ULID.
     pub(crate) people: BTreeMap<String, usize>,

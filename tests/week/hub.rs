@@ -161,7 +161,7 @@ confirm_timeout = "5s"
 idle = "50ms"
 sweep = "1s"
 lease = "1h"
-publishing = "5m"
+publishing = "1h"
 batch = 64
 [alerts]
 webhook = "http://{webhook}/"

@@ -12,6 +12,7 @@
 mod check;
 #[cfg(test)]
 mod check_tests;
+mod contacts;
 mod crm;
 mod gather;
 mod history;

@@ -203,7 +203,9 @@ async fn settle(place: &Place, history: &mut History) -> anyhow::Result<()> {
     for _ in 0..60 {
         let counts = place.lines(&["message", "count", "--json"]).await?;
         let is_waiting = counts.first().is_none_or(|counts| counts["waiting"] != 0);
-        history.left = gather::overdue(&database, place.pace.now() - place.pace.of_real(3)).await?;
+        let now = place.pace.now();
+        let since = now - place.pace.of_real(5);
+        history.left = gather::overdue(&database, (since, now)).await?;
         if !is_waiting && history.left.is_empty() {
             break;
         }
