@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::crm::ENDING;
 use crate::history::{Envelope, History};
 use crate::hours::Policy;
 use crate::plan::{Meaning, SOURCES};
@@ -258,12 +259,7 @@ impl Finder<'_> {
                 .answered
                 .iter()
                 .filter(|answer| answer.task == task);
-            answers.any(|answer| {
-                matches!(
-                    answer.outcome.as_str(),
-                    "completed" | "scheduled" | "declined" | "opted-out" | "done-elsewhere"
-                )
-            })
+            answers.any(|answer| ENDING.contains(&answer.outcome.as_str()))
         };
         let end = latest.values().map(|one| one.at).max().unwrap_or_default();
         let mut open: BTreeMap<(usize, String), Vec<&str>> = BTreeMap::new();

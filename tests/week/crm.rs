@@ -29,6 +29,18 @@ const OUTCOMES: &[(&str, u64)] = &[
     ("unreachable", 5),
     ("done-elsewhere", 4),
     ("reached", 4),
+    ("reported-deceased", 2),
+];
+
+/// Answers after which nothing of the task is left to do.
+pub(crate) const ENDING: &[&str] = &[
+    "completed",
+    "scheduled",
+    "declined",
+    "opted-out",
+    "done-elsewhere",
+    "unreachable",
+    "reported-deceased",
 ];
 
 /// What the CRM remembers.
@@ -227,10 +239,7 @@ impl Crm {
             self.say(channel, envelope, "reached").await?;
         }
         self.say(channel, envelope, outcome).await?;
-        Ok(matches!(
-            *outcome,
-            "completed" | "scheduled" | "declined" | "opted-out" | "done-elsewhere"
-        ))
+        Ok(ENDING.contains(outcome))
     }
 
     async fn say(

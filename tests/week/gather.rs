@@ -183,12 +183,11 @@ async fn answered(database: &Database, history: &mut History) -> anyhow::Result<
         .await?;
     let had: BTreeMap<String, i64> = rows.into_iter().collect();
     let mut stops = Vec::new();
-    for answer in history
-        .crm
-        .answered
-        .iter()
-        .filter(|answer| answer.outcome == "opted-out")
-    {
+    let stopping = ["opted-out", "reported-deceased", "wrong-number"];
+    for answer in history.crm.answered.iter() {
+        if !stopping.contains(&answer.outcome.as_str()) {
+            continue;
+        }
         let at = had.get(&answer.id).copied().map(instant);
         let about = history
             .crm
@@ -202,13 +201,16 @@ async fn answered(database: &Database, history: &mut History) -> anyhow::Result<
         let Some(person) = history.number(&about.person) else {
             continue;
         };
-        let scope = answer.scope.as_deref();
+        let scope = match answer.outcome.as_str() {
+            "wrong-number" => Some("contact-point"),
+            _ => answer.scope.as_deref(),
+        };
         stops.push(Stop {
             person,
             at,
             channel: (scope == Some("channel")).then(|| about.channel.clone()),
             contact_point: (scope == Some("contact-point")).then(|| about.contact_point.clone()),
-            why: format!("answer {}", answer.id),
+            why: format!("answer {} {}", answer.id, answer.outcome),
         });
     }
     history.stops.append(&mut stops);

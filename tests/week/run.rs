@@ -221,66 +221,70 @@ async fn obey(
     orders: Vec<Order>,
     merged: Vec<usize>,
 ) -> anyhow::Result<(Vec<Stop>, Vec<Link>)> {
-    let mut stops = Vec::new();
-    let links = Vec::new();
+    let (mut stops, mut links) = (Vec::new(), Vec::new());
     for order in orders {
         place.pace.until(order.at).await;
-        if order.what == What::Unmerge || merged.contains(&order.person) {
+        if order.what != What::Unmerge && merged.contains(&order.person) {
             continue;
         }
         let Some(person) = whoever(&place, order.person).await? else {
             eprintln!("person {} is not there yet", order.person);
             continue;
         };
-        let person = person.to_string();
-        let arguments = match order.what {
-            What::Permit => vec![
-                "consent",
-                "record",
-                &person,
-                "--decision",
-                "permit",
-                "--method",
-                "verbal",
-                "--source",
-                "FORM-1",
-                "--operator",
-                "Test Operator",
-            ],
-            What::Deny => vec![
-                "consent",
-                "record",
-                &person,
-                "--decision",
-                "deny",
-                "--method",
-                "verbal",
-                "--source",
-                "FORM-1",
-                "--operator",
-                "Test Operator",
-            ],
-            What::OptOut | What::Unmerge => {
-                vec!["consent", "opt-out", &person, "--operator", "Test Operator"]
-            }
-        };
-        let mut tries = 0;
-        while let Err(error) = place.cli(&arguments).await {
-            tries += 1;
-            anyhow::ensure!(tries < 30, "{error:#}");
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        let done = command(&place, order.what, &person.to_string()).await;
+        if let (Err(error), What::Unmerge) = (&done, order.what) {
+            eprintln!("person {} stays merged: {error:#}", order.person); // as where the merge was held
+            continue;
         }
-        if order.what != What::Permit {
-            stops.push(Stop {
+        done?;
+        let at = place.pace.now();
+        match order.what {
+            What::Permit => {}
+            What::Unmerge => links.push(Link {
+                survivor: order.person,
+                retired: order.person,
+                from: at,
+                until: Some(at),
+            }),
+            What::OptOut | What::Deny => stops.push(Stop {
                 person: order.person,
-                at: place.pace.now(),
+                at,
                 channel: None,
                 contact_point: None,
                 why: format!("{:?} at the command line", order.what),
-            });
+            }),
         }
     }
     Ok((stops, links))
+}
+
+/// Runs the command of an order, again while the store is away.
+async fn command(place: &Place, what: What, person: &str) -> anyhow::Result<()> {
+    let operator = ["--operator", "Test Operator"];
+    let said = ["--method", "verbal", "--source", "FORM-1"];
+    let arguments = match what {
+        What::Permit => [
+            &["consent", "record", person, "--decision", "permit"][..],
+            &said,
+        ]
+        .concat(),
+        What::Deny => [
+            &["consent", "record", person, "--decision", "deny"][..],
+            &said,
+        ]
+        .concat(),
+        What::OptOut => vec!["consent", "opt-out", person],
+        What::Unmerge => vec!["identity", "unmerge", person, "--reason", "Two people"],
+    };
+    let arguments = [&arguments[..], &operator].concat();
+    let tries = if what == What::Unmerge { 3 } else { 30 };
+    for _ in 1..tries {
+        if place.cli(&arguments).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    place.cli(&arguments).await.map(drop)
 }
 
 /// The hub's id of a person, by the messages that were about them.
