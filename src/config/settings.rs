@@ -256,7 +256,7 @@ pub(super) fn pace(check: &mut Check<'_>, written: &file::Pace) -> Pace {
         batch: check.count("pace.batch", written.batch.as_ref(), 1..=10_000),
         idle: check.lasting("pace.idle", idle, 1..=MINUTE),
         lease: check.lasting("pace.lease", written.lease.as_ref(), SECOND..=HOUR),
-        publishing: check.lasting("pace.publishing", publishing, SECOND..=5 * MINUTE),
+        publishing: check.lasting("pace.publishing", publishing, SECOND..=HOUR),
         sweep: check.lasting("pace.sweep", written.sweep.as_ref(), SECOND..=DAY),
     };
     if let (Some(idle), false) = (idle, pace.lease.is_zero())

@@ -1,0 +1,279 @@
+//! The hub as a child process on a fast clock, its commands, its store and its broker.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use tokio::process::{Child, Command};
+
+use crate::plan::SOURCES;
+use crate::time::Pace;
+
+const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services");
+const POLICY: &str = include_str!("../../mappings/care/contact-policy.toml");
+/// Calls are capped, too, so that there is something to keep.
+const CAPS: &str = r#"
+[[cap]]
+channels = ["phone-live"]
+per = "local-day"
+at_most = 1
+[[cap]]
+channels = ["phone-live"]
+per = "7 days"
+at_most = 2
+"#;
+const SITE: &str = r#"
+extends = "hl7v2.*"
+layer = "site"
+[tables.consent_type]
+CALL = "contact"
+[tables.consent_reach]
+CALL = "phone-live"
+"#;
+
+/// Where everything of the run is.
+#[derive(Clone)]
+pub(crate) struct Place {
+    /// The folder of the run.
+    pub(crate) folder: PathBuf,
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// The preloaded clock.
+    pub(crate) clock: String,
+    /// The run's time.
+    pub(crate) pace: Pace,
+    /// The virtual host.
+    pub(crate) broker: String,
+    /// Listeners of the sources.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// The HTTP door.
+    pub(crate) http: SocketAddr,
+    /// The database, as the checker opens it.
+    pub(crate) database: String,
+}
+
+/// A free port of loopback.
+pub(crate) fn free() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// The policy of the run, for the hub and for the checker.
+pub(crate) fn policy() -> String {
+    format!("{POLICY}{CAPS}")
+}
+
+/// Runs a command of `tests/services`.
+pub(crate) async fn services(arguments: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new(SERVICES)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status()
+        .await?;
+    ensure!(status.success(), "tests/services {arguments:?} failed");
+    Ok(())
+}
+
+impl Place {
+    /// Writes the configuration for a store and makes keys, schema and virtual host.
+    pub(crate) async fn furnish(&mut self, store: &str, webhook: SocketAddr) -> anyhow::Result<()> {
+        let name = self
+            .broker
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        services(&["ctl", "--quiet", "add_vhost", &name]).await?;
+        services(&[
+            "ctl",
+            "--quiet",
+            "set_permissions",
+            "-p",
+            &name,
+            "guest",
+            ".*",
+            ".*",
+            ".*",
+        ])
+        .await?;
+        let database = if store == "postgres" {
+            self.databases(&name).await?
+        } else {
+            self.database = format!("sqlite:{}", self.folder.join("careloop.db").display());
+            "url = \"sqlite:careloop.db\"".to_owned()
+        };
+        std::fs::write(self.folder.join("contact-policy.toml"), policy())?;
+        std::fs::write(self.folder.join("site.toml"), SITE)?;
+        std::fs::write(
+            self.folder.join("careloop.toml"),
+            self.configuration(&database, webhook),
+        )?;
+        self.cli(&["keys", "init"]).await?;
+        if store == "postgres" {
+            self.cli(&["migrate"]).await?;
+        }
+        Ok(())
+    }
+
+    /// A database of its own, with its owner and the application's role.
+    async fn databases(&mut self, name: &str) -> anyhow::Result<String> {
+        let superuser =
+            std::env::var("CARELOOP_TEST_POSTGRES").context("CARELOOP_TEST_POSTGRES")?;
+        let pool = sqlx::PgPool::connect(&superuser).await?;
+        for statement in [
+            format!("CREATE ROLE {name}_owner LOGIN"),
+            format!("CREATE ROLE {name}_hub LOGIN"),
+            format!("CREATE DATABASE {name} OWNER {name}_owner"),
+        ] {
+            sqlx::query(sqlx::AssertSqlSafe(statement))
+                .execute(&pool)
+                .await?;
+        }
+        pool.close().await;
+        let host = superuser.split(['@', '/']).nth(3).context("an address")?;
+        self.database = format!("postgres://hub@{host}/{name}");
+        Ok(format!(
+            "url = \"postgres://{name}_hub@{host}/{name}\"\nowner_url = \"postgres://{name}_owner@{host}/{name}\""
+        ))
+    }
+
+    fn configuration(&self, store: &str, webhook: SocketAddr) -> String {
+        let rate = self.pace.rate();
+        // Limits of what is a trouble, in the week's hours: never less than some real seconds.
+        let hours = |hours: i64, real: i64| (hours * 3600).max(real * rate);
+        let (waiting, down) = (hours(1, 30), hours(1, 2));
+        let mut text = format!(
+            r#"
+[store]
+{store}
+connections = 4
+[keys]
+root = "file:careloop.key"
+[http]
+listen = "{http}"
+requests_per_minute = 1000000
+[log]
+json = true
+[broker]
+confirm_timeout = "5s"
+[pace]
+idle = "50ms"
+sweep = "1s"
+lease = "1h"
+publishing = "1h"
+batch = 64
+[alerts]
+webhook = "http://{webhook}/"
+silent_after = "14h"
+waiting = "{waiting}s"
+broker_down = "{down}s"
+no_consumer = "7d"
+unanswered = "4d"
+[[tenant]]
+name = "riverside"
+zone = "America/New_York"
+locations = [{{ name = "main", mode = "live" }}, {{ name = "north", mode = "live" }}, {{ name = "south", mode = "live" }}]
+rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live", appointment-confirmation = "live", appointment-reminder = "live" }}
+implied_treatment_contact = true
+contact_policy = "file:contact-policy.toml"
+[[agreement]]
+tenant = "riverside"
+party = "Riverside Clinic"
+document = "BAA-TEST-1"
+signed = 2020-01-01
+until = 2099-01-01
+covers = ["main-ehr", "north-ehr", "south-ehr", "careloop.tasks"]
+"#,
+            http = self.http
+        );
+        for ((name, location), listen) in SOURCES.iter().zip(&self.listen) {
+            text.push_str(&format!(
+                r#"
+[[source]]
+tenant = "riverside"
+name = "{name}"
+kind = "mllp"
+listen = "{listen}"
+zone = "America/New_York"
+location = "{location}"
+mode = "live"
+mappings = ["hl7v2", "file:site.toml"]
+consents_verified = true
+identifiers = [{{ type = "MR", assigner = "RVS" }}]
+history_since = {{ "*" = 2020-01-01 }}
+"#
+            ));
+        }
+        text
+    }
+
+    /// A process of the installation on the week's clock.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["--config", "careloop.toml"])
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("CARELOOP__BROKER__URL", &self.broker)
+            .envs(self.pace.environment(&self.clock));
+        command
+    }
+
+    /// Runs a command and gives what it wrote.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(arguments).output().await?;
+        ensure!(
+            output.status.success(),
+            "careloop {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs a command that writes one JSON document a line.
+    pub(crate) async fn lines(&self, arguments: &[&str]) -> anyhow::Result<Vec<serde_json::Value>> {
+        let text = self.cli(arguments).await?;
+        text.lines()
+            .map(|line| Ok(serde_json::from_str(line)?))
+            .collect()
+    }
+
+    /// Starts the hub and waits until its listeners are open.
+    pub(crate) async fn serve(&self) -> anyhow::Result<Child> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))?;
+        let mut child = self
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()?;
+        for _ in 0..600 {
+            if let Some(status) = child.try_wait()? {
+                bail!(
+                    "the hub ended with {status}; see {}",
+                    self.folder.join("log").display()
+                );
+            }
+            if tokio::net::TcpStream::connect(self.listen[0]).await.is_ok() {
+                return Ok(child);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!(
+            "the hub does not listen; see {}",
+            self.folder.join("log").display()
+        );
+    }
+}
+
+/// Ends the hub as its supervisor does.
+pub(crate) async fn stop(mut child: Child) -> anyhow::Result<()> {
+    let pid = child.id().context("the hub has ended")?.to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().await?;
+    child.wait().await?;
+    Ok(())
+}
