@@ -179,7 +179,7 @@ fn a_task_that_nobody_explains_is_found() {
         drop(
             h.shown
                 .insert("T0".to_owned(), json!({"state": "requested", "topics": []})),
-        )
+        );
     };
     assert_eq!(found(silent), ["unexplained"]);
     let withheld = |h: &mut History| {
@@ -208,14 +208,14 @@ fn a_contact_after_a_no_is_found_and_one_before_it_is_not() {
         h.stops.push(Stop {
             channel: Some("sms".to_owned()),
             ..stop(1, before)
-        })
+        });
     };
     assert_eq!(found(other), [""; 0]);
     let point = |h: &mut History| {
         h.stops.push(Stop {
             contact_point: Some("ContactPoint/P1".to_owned()),
             ..stop(1, before)
-        })
+        });
     };
     assert_eq!(found(point), ["against-consent"]);
 }

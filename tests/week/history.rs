@@ -183,13 +183,15 @@ impl History {
         let mut next = 0;
         while let Some(one) = group.get(next).copied() {
             next += 1;
-            for link in &self.links {
-                let holds = link.from <= at && link.until.is_none_or(|until| at < until);
-                for (here, there) in [(link.survivor, link.retired), (link.retired, link.survivor)]
-                {
-                    if holds && here == one && !group.contains(&there) {
-                        group.push(there);
-                    }
+            let standing = self
+                .links
+                .iter()
+                .filter(|link| link.from <= at && link.until.is_none_or(|until| at < until));
+            let both = standing
+                .flat_map(|link| [(link.survivor, link.retired), (link.retired, link.survivor)]);
+            for (_, there) in both.filter(|(here, _)| *here == one) {
+                if !group.contains(&there) {
+                    group.push(there);
                 }
             }
         }

@@ -187,6 +187,13 @@ covers = ["main-ehr", "north-ehr", "south-ehr", "careloop.tasks"]
 "#,
             http = self.http
         );
+        text.push_str(&self.sources());
+        text
+    }
+
+    /// The three clinics' feeds.
+    fn sources(&self) -> String {
+        let mut text = String::new();
         for ((name, location), listen) in SOURCES.iter().zip(&self.listen) {
             text.push_str(&format!(
                 r#"

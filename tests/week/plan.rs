@@ -267,12 +267,30 @@ impl Author {
         }
     }
 
+    /// A message that nobody can read.
+    fn broken(&mut self, at: Timestamp, source: usize) {
+        self.count += 1;
+        let mut control = format!("M{}", self.count);
+        let text = malformed(self.dice.below(4), &control, at);
+        if !text.starts_with("MSH") {
+            control.clear(); // without a header there is none
+        }
+        let meaning = Meaning::Malformed;
+        self.plan.events.push(Event {
+            at,
+            source,
+            control,
+            text,
+            meaning,
+        });
+    }
+
     /// Two people of one clinic who are one, or are taken for one.
     fn merge(&mut self, pair: usize, people: usize) {
         let step = SOURCES.len();
         let survivor = (pair * step * 4) % (people - step);
         let retired = survivor + step;
-        let wrong = pair % 3 == 0;
+        let wrong = pair.is_multiple_of(3);
         let at = self.base + SignedDuration::from_hours(100) + self.later(1, 30);
         let said = Said::merged(&self.plan.people[retired]);
         let meaning = Meaning::Merge {
@@ -315,20 +333,7 @@ impl Author {
             for source in 0..SOURCES.len() {
                 let at = self.base + SignedDuration::from_hours(hour) + self.dice.minutes(1, 60);
                 if hour % 8 == 0 {
-                    self.count += 1;
-                    let mut control = format!("M{}", self.count);
-                    let text = malformed(self.dice.below(4), &control, at);
-                    if !text.starts_with("MSH") {
-                        control.clear(); // without a header there is none
-                    }
-                    let meaning = Meaning::Malformed;
-                    self.plan.events.push(Event {
-                        at,
-                        source,
-                        control,
-                        text,
-                        meaning,
-                    });
+                    self.broken(at, source);
                 }
                 self.update(at, source);
             }
