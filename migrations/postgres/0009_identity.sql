@@ -94,18 +94,3 @@ CREATE TABLE message_person (
     FOREIGN KEY (tenant, message) REFERENCES message (tenant, id),
     FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
 );
-
-DO $$
-DECLARE name TEXT;
-BEGIN
-    FOREACH name IN ARRAY ARRAY[
-        'identifier_assignment', 'identity_check', 'person_trait', 'identity_proposal',
-        'identity_decision', 'message_person']
-    LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format(
-            'CREATE POLICY tenant_only ON %I USING (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint) WITH CHECK (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint)',
-            name);
-    END LOOP;
-END $$;

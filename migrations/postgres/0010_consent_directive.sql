@@ -11,16 +11,3 @@ CREATE TABLE restriction_lift (
     FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
 );
 CREATE INDEX restriction_lift_of ON restriction_lift (tenant, person);
-
-DO $$
-DECLARE name TEXT;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['restriction_lift']
-    LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format(
-            'CREATE POLICY tenant_only ON %I USING (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint) WITH CHECK (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint)',
-            name);
-    END LOOP;
-END $$;

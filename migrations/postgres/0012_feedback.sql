@@ -56,16 +56,3 @@ CREATE TABLE finding_rest (
     FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
 );
 CREATE INDEX finding_rest_of ON finding_rest (tenant, person);
-
-DO $$
-DECLARE name TEXT;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['contact_attempt', 'finding_rest']
-    LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format(
-            'CREATE POLICY tenant_only ON %I USING (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint) WITH CHECK (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint)',
-            name);
-    END LOOP;
-END $$;

@@ -51,16 +51,3 @@ CREATE TABLE person_crm_id (
     FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
 );
 CREATE INDEX person_crm_id_value ON person_crm_id (tenant, value_index);
-
-DO $$
-DECLARE name TEXT;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['service_token', 'disclosure', 'person_crm_id']
-    LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format(
-            'CREATE POLICY tenant_only ON %I USING (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint) WITH CHECK (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint)',
-            name);
-    END LOOP;
-END $$;

@@ -29,16 +29,3 @@ CREATE TABLE sequence_number (
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (tenant, source)
 );
-
-DO $$
-DECLARE name TEXT;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['application_ack', 'sequence_number']
-    LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format(
-            'CREATE POLICY tenant_only ON %I USING (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint) WITH CHECK (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint)',
-            name);
-    END LOOP;
-END $$;

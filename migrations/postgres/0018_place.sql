@@ -6,12 +6,3 @@ CREATE TABLE store_place (
     since_at BIGINT NOT NULL,
     PRIMARY KEY (tenant)
 );
-
-DO $$
-BEGIN
-    ALTER TABLE store_place ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE store_place FORCE ROW LEVEL SECURITY;
-    CREATE POLICY tenant_only ON store_place
-        USING (tenant = nullif(current_setting('careloop.tenant', true), '')::bigint)
-        WITH CHECK (tenant = nullif(current_setting('careloop.tenant', true), '')::bigint);
-END $$;

@@ -87,6 +87,7 @@ impl Store {
             .run(&pool)
             .await
             .map_err(migration)?;
+        sqlx::query(PROTECT).execute(&pool).await?;
         for statement in grants(application_role) {
             sqlx::query(sqlx::AssertSqlSafe(statement))
                 .execute(&pool)
@@ -164,6 +165,19 @@ impl Store {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 }
+
+/// The second wall between tenants, put before every table that a migration made: its rows are those
+/// of the transaction's tenant, for the owner too, and none where no tenant is set.
+const PROTECT: &str = "DO $$ DECLARE name TEXT; BEGIN \
+    FOR name IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
+        AND relname NOT IN ('tenant', '_sqlx_migrations') \
+        AND NOT EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'tenant_only') LOOP \
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name); \
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name); \
+        EXECUTE format('CREATE POLICY tenant_only ON %I \
+            USING (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint) \
+            WITH CHECK (tenant = nullif(current_setting(''careloop.tenant'', true), '''')::bigint)', name); \
+    END LOOP; END $$";
 
 /// What the application role may do: rows everywhere, only new ones in the audit and the registry,
 /// and nothing to the schema or its history.
@@ -307,7 +321,8 @@ async fn open_postgres(url: &str, connections: u32) -> Result<PgPool, Error> {
         )));
     }
     let (tables, forced): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity) FROM pg_class \
+        "SELECT count(*), count(*) FILTER (WHERE relrowsecurity AND relforcerowsecurity \
+         AND EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'tenant_only')) FROM pg_class \
          WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
          AND relname NOT IN ('tenant', '_sqlx_migrations')",
     )
