@@ -5,7 +5,7 @@
 //!            │ ack          └──────────────── one transaction ─────────┘    │ confirm             │
 //!            ▲                                                              └── task events ◀─────┘
 //!
-//!  people ──▶ cli ──▶ the same store, the same mappings        web ──▶ health, metrics
+//!  people ──▶ cli ──▶ the same store, the same mappings        web ──▶ health, metrics, task content
 //! ```
 //!
 //! Messages arrive over MLLP, are stored and only then acknowledged. Declarative mappings turn each
@@ -33,6 +33,7 @@ pub mod store;
 pub mod telemetry;
 pub mod retry;
 pub mod guard;
+pub mod step;
 pub mod slots;
 // One tenant, compiled; and the one question that two stations ask.
 pub mod site;

@@ -42,6 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("vault", &[]),
     ("retry", &[]),
     ("guard", &[]),
+    ("step", &[]),
     ("slots", &[]),
     ("telemetry", &["config", "trace"]),
     (
@@ -69,14 +70,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "care", "clock", "config", "consent", "crm", "guard", "failure", "hl7", "mapping",
-            "message", "outreach", "phi", "site", "store", "trace",
+            "message", "outreach", "phi", "site", "step", "store", "trace",
         ],
     ),
     (
         "outbox",
         &[
             "care", "clock", "config", "consent", "crm", "guard", "outreach", "retry", "site",
-            "store", "trace",
+            "step", "store", "trace",
         ],
     ),
     ("alert", &["config", "store"]),

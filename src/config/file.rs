@@ -95,6 +95,7 @@ written! {
     /// `[pace]`
     Pace {
         batch: Maybe<u32>,
+        gather: Maybe<Lasting>,
         idle: Maybe<Lasting>,
         lease: Maybe<Lasting>,
         publishing: Maybe<Lasting>,

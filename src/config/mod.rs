@@ -169,6 +169,8 @@ pub struct MllpLimits {
 pub struct Pace {
     /// Messages claimed at once.
     pub batch: u32,
+    /// How long a station that has caught up rests, so that what comes meanwhile is done together.
+    pub gather: Duration,
     /// How long to wait when there is nothing to do.
     pub idle: Duration,
     /// How long a claim on a message or a source lasts.

@@ -254,6 +254,7 @@ pub(super) fn pace(check: &mut Check<'_>, written: &file::Pace) -> Pace {
     let idle = written.idle.as_ref();
     let pace = Pace {
         batch: check.count("pace.batch", written.batch.as_ref(), 1..=10_000),
+        gather: check.lasting("pace.gather", written.gather.as_ref(), 0..=SECOND),
         idle: check.lasting("pace.idle", idle, 1..=MINUTE),
         lease: check.lasting("pace.lease", written.lease.as_ref(), SECOND..=HOUR),
         publishing: check.lasting("pace.publishing", publishing, SECOND..=HOUR),

@@ -21,7 +21,7 @@ pub mod words;
 
 pub use answers::Answers;
 pub use publisher::{Outgoing, Published, Publisher, PublisherState, Topology};
-pub use relay::{Relay, Step};
+pub use relay::Relay;
 pub use returns::Returns;
 
 /// Why a step of the outbox could not be finished; nothing is lost, it is done again.

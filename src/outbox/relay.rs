@@ -21,20 +21,12 @@ use crate::clock;
 use crate::config::{Pace, TASKS_DESTINATION};
 use crate::guard::guarded;
 use crate::site::Site;
+use crate::step::{Step, gather};
 use crate::store::{
     AuditEntry, Claimant, ClaimedEnvelope, Clearing, EnvelopeKind, LastDecision, PublishOutcome,
     Record, Settled, Store, Then, Tx,
 };
 use crate::trace::Tracer;
-
-/// Whether there was something to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Something was done; there may be more.
-    Worked,
-    /// There is nothing to do now.
-    Idle,
-}
 
 /// The relay of one tenant.
 pub struct Relay {
@@ -93,6 +85,10 @@ impl Relay {
             let wake = queued.notified();
             let pause = match guarded(self.run_once()).await {
                 Ok(Step::Worked) => continue,
+                Ok(Step::CaughtUp) => {
+                    gather(self.pace.gather, &stop).await;
+                    continue;
+                }
                 Ok(Step::Idle) => self.pace.idle,
                 Err(error) => {
                     tracing::warn!(%error, "publishing pauses");
@@ -124,8 +120,9 @@ impl Relay {
             return Ok(Step::Idle);
         }
         let (seen, cleared) = self.claim(now).await?;
+        let step = Step::after(seen, self.pace.batch);
         if cleared.is_empty() {
-            return Ok(if seen == 0 { Step::Idle } else { Step::Worked });
+            return Ok(if seen == 0 { Step::Idle } else { step });
         }
         let written_at = clock::now();
         let outcomes = self.publish(&cleared).await;
@@ -135,7 +132,7 @@ impl Relay {
             self.trace(one, (written_at, answered_at), *outcome);
         }
         let moved = outcomes.contains(&PublishOutcome::Confirmed);
-        Ok(if moved { Step::Worked } else { Step::Idle })
+        Ok(if moved { step } else { Step::Idle })
     }
 
     /// Looks without taking the write lock, and puts back what a publisher left behind.

@@ -24,7 +24,7 @@ mod worker;
 
 pub use doubt::{Doubt, Known};
 pub use identity::{Decided, Decider, Identities, Refused};
-pub use process::{Pipeline, Step};
+pub use process::Pipeline;
 pub use sweep::Sweep;
 pub use worker::Worker;
 

@@ -24,15 +24,6 @@ use crate::site::{Feed, Site};
 use crate::store::{self, Claim, Claimed, Effects, Store, TenantId};
 use crate::trace::{self, Span, Tracer};
 
-/// Whether there was something to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Something was done; there may be more.
-    Worked,
-    /// There is nothing to do now.
-    Idle,
-}
-
 /// How often a batch is planned anew because somebody else changed one of its people; then each
 /// message goes by itself.
 const TOGETHER: u32 = 3;

@@ -10,10 +10,11 @@ use super::Error;
 use super::escalate::escalate;
 use super::pilot::{check_cap, pilot_left};
 use super::plan::{Cause, Desk};
-use super::process::{Pipeline, Step};
+use super::process::Pipeline;
 use crate::clock;
 use crate::config::Pace;
 use crate::guard::guarded;
+use crate::step::Step;
 use crate::store;
 
 /// People looked at in one step.
@@ -45,7 +46,7 @@ impl Sweep {
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let pause = match guarded(self.run_once()).await {
-                Ok(Step::Worked) => continue,
+                Ok(Step::Worked | Step::CaughtUp) => continue,
                 Ok(Step::Idle) => self.pace.sweep,
                 Err(error) => {
                     tracing::warn!(%error, "the calendar pauses");

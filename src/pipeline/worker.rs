@@ -10,11 +10,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::process::{Pipeline, Step};
+use super::process::Pipeline;
 use crate::clock;
 use crate::config::Pace;
 use crate::guard::guarded;
 use crate::site::Feed;
+use crate::step::{Step, gather};
 use crate::store::{Claimed, Lease};
 
 /// One source's worker.
@@ -47,6 +48,10 @@ impl Worker {
             let wake = arrived.notified();
             let pause = match Box::pin(guarded(self.run_once())).await {
                 Ok(Step::Worked) => continue,
+                Ok(Step::CaughtUp) => {
+                    gather(self.pace.gather, &stop).await;
+                    continue;
+                }
                 Ok(Step::Idle) => self.pace.idle,
                 Err(error) => {
                     tracing::warn!(source = %self.source, %error, "processing pauses");
@@ -88,10 +93,11 @@ impl Worker {
         if claimed.is_empty() {
             return Ok(Step::Idle);
         }
+        let step = Step::after(claimed.len(), self.pace.batch);
         let ids: Vec<uuid::Uuid> = claimed.iter().map(|message| message.claim.id).collect();
         let token = claimed.first().map(|message: &Claimed| message.claim.token);
         match self.process(feed, claimed, lease).await {
-            Ok(()) => Ok(Step::Worked),
+            Ok(()) => Ok(step),
             Err(error) => {
                 // The store's own trouble and others' changes give the attempt back; anything else
                 // counts, so that a message that never gets through is held at last.

@@ -222,10 +222,12 @@ impl Tx {
             let state = state.ok_or(Error::ClaimLost)?.name();
             rows.push((claim, state, code, place));
         }
+        // The token says it all: it is gone once a message has ended. Asked for the state, too,
+        // PostgreSQL walks all that wait, once for each row given.
         let touched = many!(
             self,
             "UPDATE message SET state = given.column3, code = given.column4, place = given.column5, finished_at = given.column6, bundle = given.column7, claim_token = NULL, claim_until = NULL \
-             FROM (VALUES ($2, $3, $4, $5, $6, $7, $8)) AS given WHERE tenant = $1 AND id = given.column1 AND claim_token = given.column2 AND state = 'waiting'",
+             FROM (VALUES ($2, $3, $4, $5, $6, $7, $8)) AS given WHERE tenant = $1 AND id = given.column1 AND claim_token = given.column2",
             &rows,
             |row| row.0.id,
             row.0.token,

@@ -19,6 +19,8 @@ use crate::vault::Key;
 const QUIET: Duration = Duration::from_secs(1);
 /// How long a connection may take before the store counts as away.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// Rows that SQLite's thread may be ahead of who reads them.
+const ROWS_AHEAD: usize = 1024;
 
 impl Store {
     /// Opens the store for the daemon: migrates SQLite, checks PostgreSQL's role and schema, and
@@ -228,6 +230,8 @@ async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, E
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(ACQUIRE)
+        // Each row that does not fit wakes the other thread once more.
+        .row_buffer_size(ROWS_AHEAD)
         .pragma("secure_delete", "ON")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging();

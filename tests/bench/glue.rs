@@ -8,9 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use bytes::BytesMut;
 use careloop::intake::mllp::frame::{END, START, put_frame};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::Confirmation;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,14 +16,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-const QUEUE: &str = "glue";
+use crate::queue::Queue;
 
 /// A receiver that runs until it is dropped.
 pub(crate) struct Glue {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     accepting: AbortHandle,
-    _broker: Option<Connection>,
 }
 
 impl Drop for Glue {
@@ -36,7 +33,7 @@ impl Drop for Glue {
 
 struct Desk {
     pool: PgPool,
-    channel: Option<Channel>,
+    queue: Option<Queue>,
 }
 
 /// Starts a receiver that stores, and publishes where it has a broker.
@@ -48,30 +45,13 @@ pub(crate) async fn start(postgres: &str, amqp: Option<&str>) -> anyhow::Result<
     sqlx::query("CREATE TABLE IF NOT EXISTS glue (id uuid PRIMARY KEY, control_id text NOT NULL, patient text NOT NULL, body bytea NOT NULL)")
         .execute(&pool)
         .await?;
-    let (mut broker, mut channel) = (None, None);
-    if let Some(amqp) = amqp {
-        let connection = Connection::connect(amqp, ConnectionProperties::default()).await?;
-        let opened = connection.create_channel().await?;
-        opened
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        let mut arguments = FieldTable::default();
-        arguments.insert(
-            "x-queue-type".into(),
-            AMQPValue::LongString("quorum".into()),
-        );
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        opened
-            .queue_declare(QUEUE.into(), options, arguments)
-            .await?;
-        (broker, channel) = (Some(connection), Some(opened));
-    }
+    let queue = match amqp {
+        Some(amqp) => Some(Queue::declare(amqp, "glue").await?),
+        None => None,
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let desk = Arc::new(Desk { pool, channel });
+    let desk = Arc::new(Desk { pool, queue });
     let accepting = tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let desk = Arc::clone(&desk);
@@ -85,7 +65,6 @@ pub(crate) async fn start(postgres: &str, amqp: Option<&str>) -> anyhow::Result<
     Ok(Glue {
         address,
         accepting: accepting.abort_handle(),
-        _broker: broker,
     })
 }
 
@@ -126,13 +105,9 @@ impl Desk {
             .bind(body)
             .execute(&self.pool)
             .await?;
-        if let Some(channel) = &self.channel {
+        if let Some(queue) = &self.queue {
             let json = serde_json::to_vec(&serde_json::json!({ "id": id, "raw": text }))?;
-            let options = BasicPublishOptions::default();
-            let properties = BasicProperties::default().with_delivery_mode(2);
-            let confirm = channel
-                .basic_publish("".into(), QUEUE.into(), options, &json, properties)
-                .await?;
+            let confirm = queue.publish(&json).await?;
             ensure!(confirm.await? == Confirmation::Ack(None), "not confirmed");
         }
         Ok(format!(

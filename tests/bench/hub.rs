@@ -36,6 +36,8 @@ pub(crate) struct Hub {
     pub(crate) address: SocketAddr,
     store: Store,
     tenant: TenantId,
+    /// The owner's address of a PostgreSQL database.
+    owner: Option<String>,
     /// Its own virtual host.
     pub(crate) broker: Option<String>,
 }
@@ -79,6 +81,7 @@ impl Hub {
             address,
             store,
             tenant,
+            owner: config.store.owner_url.map(|url| url.open().to_owned()),
             broker,
         })
     }
@@ -98,6 +101,17 @@ impl Hub {
             );
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// What autovacuum does within its first minute, which is longer than a round: before it
+    /// PostgreSQL plans for empty tables.
+    pub(crate) async fn analyze(&self) -> anyhow::Result<()> {
+        if let Some(owner) = &self.owner {
+            let pool = sqlx::PgPool::connect(owner).await?;
+            sqlx::query("ANALYZE").execute(&pool).await?;
+            pool.close().await;
+        }
+        Ok(())
     }
 
     /// Processor time used so far.

@@ -4,18 +4,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::ensure;
-use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
-};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use lapin::Confirmation;
+use lapin::options::QueueDeleteOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, PgPool, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::load::per_second;
+use crate::queue::Queue;
 
 /// The size of a row and of an envelope: that of a message.
 const BODY: usize = 1_200;
@@ -94,36 +92,12 @@ async fn insert(pool: PgPool, rows: usize, commits: usize) -> anyhow::Result<()>
 
 /// Confirmed persistent publishes a second into a quorum queue, `window` under way at once.
 pub(crate) async fn rabbit(address: &str, window: usize, count: usize) -> anyhow::Result<f64> {
-    let connection = Connection::connect(address, ConnectionProperties::default()).await?;
-    let channel = connection.create_channel().await?;
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await?;
-    let mut arguments = FieldTable::default();
-    arguments.insert(
-        "x-queue-type".into(),
-        AMQPValue::LongString("quorum".into()),
-    );
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel
-        .queue_declare("limit".into(), options, arguments)
-        .await?;
+    let queue = Queue::declare(address, "limit").await?;
     let body = vec![7_u8; BODY];
     let began = Instant::now();
     let mut under_way = std::collections::VecDeque::new();
     for _ in 0..count {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
-        let properties = BasicProperties::default().with_delivery_mode(2);
-        let confirm = channel
-            .basic_publish("".into(), "limit".into(), options, &body, properties)
-            .await?;
-        under_way.push_back(confirm);
+        under_way.push_back(queue.publish(&body).await?);
         if under_way.len() >= window
             && let Some(oldest) = under_way.pop_front()
         {
@@ -140,9 +114,10 @@ pub(crate) async fn rabbit(address: &str, window: usize, count: usize) -> anyhow
         );
     }
     let rate = per_second(count, began.elapsed());
-    channel
+    queue
+        .channel
         .queue_delete("limit".into(), QueueDeleteOptions::default())
         .await?;
-    connection.close(200, "done".into()).await?;
+    queue.connection.close(200, "done".into()).await?;
     Ok(rate)
 }

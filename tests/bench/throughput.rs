@@ -16,6 +16,7 @@ mod hub;
 mod limits;
 mod load;
 mod messages;
+mod queue;
 mod report;
 
 use std::path::Path;
@@ -167,6 +168,7 @@ impl Round<'_> {
         load::send(hub.address, 8, author.write(WARM_UP)).await?;
         let mut sent = WARM_UP;
         hub.settled(tasks(sent)).await?;
+        hub.analyze().await?;
         for (connections, count) in LOADS {
             let count = count / self.scale;
             let messages = author.write(count);
