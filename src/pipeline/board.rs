@@ -44,7 +44,7 @@ impl Board {
         store: &Store,
         site: &Site,
         feed: &Feed,
-        messages: &[Read],
+        messages: &[&Read],
     ) -> Result<Self, Error> {
         let now = clock::now();
         let pilot_left = pilot_left(store, site, now).await?;
@@ -196,7 +196,7 @@ struct Named {
 }
 
 impl Named {
-    fn of(messages: &[Read], feed: &Feed, keys: &TenantKeys) -> Self {
+    fn of(messages: &[&Read], feed: &Feed, keys: &TenantKeys) -> Self {
         let index = |identifier: &Identifier| keys.identifier_index(identifier);
         let (mut identifiers, mut contacts, mut moved) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

@@ -10,6 +10,7 @@ mod doubt;
 mod findings;
 mod gate;
 mod identity;
+mod lanes;
 mod pilot;
 mod plan;
 mod process;

@@ -2,19 +2,21 @@
 //!
 //! Reading, mapping and deciding happen outside the write transaction, so that intake can write
 //! meanwhile: on a board, where each message is planned on what those before it imply. A batch is
-//! then written in one transaction that holds whole messages only; it re-checks the versions of all
-//! people that were read. When it fails, each message is done again by itself, so that one
-//! message's trouble is not its neighbours'.
+//! then written in transactions that hold whole messages only, side by side where the store can and
+//! the people are others; each re-checks the versions of all people that were read. When one fails,
+//! its messages are done again by themselves, so that one message's trouble is not its neighbours'.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::Error;
 use super::batch::{Planned, Read, plan, read};
 use super::board::Board;
 use super::gate::Gates;
+use super::lanes::split;
 use super::pilot::check_cap;
 use super::subject;
 use crate::clock;
@@ -58,47 +60,78 @@ impl Pipeline {
             .into_iter()
             .map(|claimed| read(feed, &keys, claimed))
             .collect();
-        let mut rest = messages.as_slice();
-        while !rest.is_empty() {
-            let done = self.together(feed, rest).await?;
-            rest = rest.get(done..).unwrap_or_default();
+        let mut rest: Vec<&Read> = messages.iter().collect();
+        let mut tries = 0;
+        while let Some(first) = rest.first() {
+            let batch = if tries < TOGETHER {
+                self.plan_all(feed, &rest).await
+            } else {
+                Ok(Vec::new())
+            };
+            let batch = match batch {
+                // What cannot be planned is found by going singly from here on.
+                Err(Error::Store(error)) if !error.is_temporary() => {
+                    tries = TOGETHER;
+                    continue;
+                }
+                other => other?,
+            };
+            if batch.is_empty() {
+                self.alone(feed, first).await?;
+                rest.remove(0);
+                continue;
+            }
+            let later = rest.split_off(batch.len());
+            rest = self.side_by_side(feed, rest, &batch).await?;
+            tries = if rest.is_empty() { 0 } else { tries + 1 };
+            rest.extend(later);
         }
         Ok(())
     }
 
-    /// Processes as many of the first messages together as can be; gives how many.
-    async fn together(&self, feed: &Feed, messages: &[Read]) -> Result<usize, Error> {
-        for _ in 0..TOGETHER {
-            let batch = match self.plan_all(feed, messages).await {
-                Ok(batch) => batch,
-                Err(Error::Store(error)) if !error.is_temporary() => break,
-                Err(error) => return Err(error),
-            };
-            if let Some(first) = messages.first()
-                && batch.is_empty()
-            {
-                self.alone(feed, first).await?;
-                return Ok(1);
-            }
-            match self.commit(feed, &batch, None).await {
-                Ok(()) => return Ok(batch.len()),
-                Err(store::Error::Temporary(error)) => {
-                    return Err(store::Error::Temporary(error).into());
-                }
-                // Somebody else changed one of the people: read again, and plan on that.
-                Err(store::Error::Conflict | store::Error::Taken) => {}
-                Err(_one_of_them) => break,
+    /// Writes a batch in lanes; gives the messages of the lanes that met somebody else's change, for
+    /// a plan on that.
+    async fn side_by_side<'a>(
+        &self,
+        feed: &Feed,
+        messages: Vec<&'a Read>,
+        batch: &[Planned],
+    ) -> Result<Vec<&'a Read>, Error> {
+        let lanes = if self.store.writes_side_by_side() {
+            split(batch)
+        } else {
+            vec![(0..batch.len()).collect()]
+        };
+        let commits = lanes.iter().map(|lane| {
+            let lane: Vec<&Planned> = lane.iter().filter_map(|place| batch.get(*place)).collect();
+            async move { self.commit(feed, &lane, None).await }
+        });
+        let (mut again, mut singly, mut failed) = (Vec::new(), Vec::new(), None);
+        for (lane, ended) in lanes.iter().zip(join_all(commits).await) {
+            match ended {
+                Ok(()) => {}
+                Err(error @ store::Error::Temporary(_)) => failed = Some(error),
+                Err(store::Error::Conflict | store::Error::Taken) => again.extend(lane),
+                Err(_one_of_them) => singly.extend(lane),
             }
         }
-        for read in messages {
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let reads = |mut places: Vec<&usize>| -> Vec<&'a Read> {
+            places.sort_unstable();
+            let reads = places.into_iter().filter_map(|place| messages.get(*place));
+            reads.copied().collect()
+        };
+        for read in reads(singly) {
             self.alone(feed, read).await?;
         }
-        Ok(messages.len())
+        Ok(reads(again))
     }
 
     /// Plans the first messages, each on what those before it imply, until one must go by itself
     /// or needs what only the store can tell after those before it.
-    async fn plan_all(&self, feed: &Feed, messages: &[Read]) -> Result<Vec<Planned>, Error> {
+    async fn plan_all(&self, feed: &Feed, messages: &[&Read]) -> Result<Vec<Planned>, Error> {
         let mut board = Board::read(&self.store, &self.site, feed, messages).await?;
         let mut batch = Vec::with_capacity(messages.len());
         for read in messages {
@@ -115,7 +148,7 @@ impl Pipeline {
     async fn commit(
         &self,
         feed: &Feed,
-        messages: &[Planned],
+        messages: &[&Planned],
         gates: Option<&Gates>,
     ) -> Result<(), store::Error> {
         let now = clock::now();
@@ -142,7 +175,7 @@ impl Pipeline {
             gates.open(&mut tx).await?;
         }
         tx.commit().await?;
-        for planned in messages {
+        for planned in messages.iter().copied() {
             (self.ended)(planned.outcome.state().name());
             self.trace(feed, planned);
         }
@@ -200,7 +233,7 @@ impl Pipeline {
                 *gates = Some(Gates::close(&self.store, self.site.tenant, &planned.gated).await?);
                 continue;
             }
-            match self.commit(feed, &[planned], gates.as_ref()).await {
+            match self.commit(feed, &[&planned], gates.as_ref()).await {
                 Ok(()) | Err(store::Error::ClaimLost) => return Ok(()),
                 Err(error @ (store::Error::Conflict | store::Error::Taken)) => last = error,
                 Err(error @ store::Error::Temporary(_)) => return Err(error.into()),
@@ -217,7 +250,7 @@ impl Pipeline {
     /// A plan, or the holding of a message for which none can be made: what it builds on cannot be
     /// read, and repeating that changes nothing.
     async fn plan_or_hold(&self, feed: &Feed, message: &Read) -> Result<Planned, Error> {
-        let messages = std::slice::from_ref(message);
+        let messages = &[message];
         let planned = match Board::read(&self.store, &self.site, feed, messages).await {
             Ok(board) => plan(&board, (&self.site, feed), message).map_err(Error::from),
             Err(error) => Err(error),
@@ -239,7 +272,7 @@ impl Pipeline {
         gates: Option<&Gates>,
     ) -> Result<(), Error> {
         let planned = Planned::ended(read, not_storable(error));
-        match self.commit(feed, &[planned], gates).await {
+        match self.commit(feed, &[&planned], gates).await {
             Ok(()) | Err(store::Error::ClaimLost) => Ok(()),
             Err(other) => Err(other.into()),
         }

@@ -37,6 +37,11 @@ impl Store {
         })
     }
 
+    /// Whether transactions that write go on at the same time, as in PostgreSQL.
+    pub const fn writes_side_by_side(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(_))
+    }
+
     /// Begins a transaction that only reads; on SQLite it never waits for the writer.
     pub async fn read(&self, tenant: TenantId) -> Result<Tx, Error> {
         let keys = self.tenant_keys(tenant).await?;

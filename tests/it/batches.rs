@@ -56,6 +56,30 @@ fn feed() -> Vec<String> {
     ]
 }
 
+/// Three messages each of many people, turn by turn, so that each person's are spread over the batch;
+/// every fourth has the phone of all the others of these.
+fn crowd() -> Vec<String> {
+    let mut feed = Vec::new();
+    for turn in 0..3 {
+        for number in 0..24 {
+            let phone = match (number % 4, turn) {
+                (0, _) => "(518)555-0100".to_owned(),
+                (_, turn) => format!("(518)555-01{:02}", number * 3 + turn + 1),
+            };
+            let person = pid(&format!("TEST-{number}"), "Example", &phone, "");
+            let (kind, rest) = if turn == 0 {
+                ("ADT^A28", "")
+            } else {
+                ("ADT^A08", DIABETES)
+            };
+            let time = format!("030112{:02}", turn * 10);
+            let id = format!("M-{turn}-{number:02}");
+            feed.push(message(kind, &id, &time, &person, rest));
+        }
+    }
+    feed
+}
+
 /// What can be seen of the rows, without ids and times.
 const SEEN: [&str; 11] = [
     "SELECT control_id || ' ' || state || ' ' || coalesce(code, '') || ' ' || coalesce(place, '') FROM message ORDER BY 1",
@@ -72,7 +96,7 @@ const SEEN: [&str; 11] = [
 ];
 
 /// Sends the feed in one frame, which is stored in one commit, and gives what it leaves behind.
-async fn left_by(database: Database, batch: u32) -> Vec<String> {
+async fn left_by(database: Database, feed: &[String], batch: u32) -> Vec<String> {
     // No agreement for tasks: they stay in the outbox, so that publishing takes no part.
     let setup = Setup {
         batch,
@@ -80,10 +104,9 @@ async fn left_by(database: Database, batch: u32) -> Vec<String> {
         ..Setup::default()
     };
     let hub = Hub::start(database, setup).await;
-    let feed = feed();
     let mut peer = hub.peer("adt").await;
     peer.write(feed.concat().as_bytes()).await;
-    for _ in &feed {
+    for _ in feed {
         assert_eq!(peer.answer().await.unwrap().code, "AA");
     }
     hub.processed().await;
@@ -97,16 +120,33 @@ async fn left_by(database: Database, batch: u32) -> Vec<String> {
     seen
 }
 
+/// What a feed leaves behind singly, which is the same as together.
+async fn both_ways(database: Database, feed: &[String]) -> Vec<String> {
+    let other = match database.behind {
+        Some(_) => Database::postgres().await.unwrap(),
+        None => Database::sqlite(),
+    };
+    let singly = left_by(database, feed, 1).await;
+    assert_eq!(singly, left_by(other, feed, 256).await);
+    singly
+}
+
 on_each_store! {
     async fn a_batch_leaves_the_same_as_its_messages_one_by_one(database) {
-        let other = match database.behind {
-            Some(_) => Database::postgres().await.unwrap(),
-            None => Database::sqlite(),
-        };
-        let singly = left_by(database, 1).await;
-        let together = left_by(other, 256).await;
-        assert_eq!(singly, together);
+        let singly = both_ways(database, &feed()).await;
         for expected in ["M-04 held", "M-06 ignored", "links 1", "audit person.merge 1"] {
+            assert!(
+                singly.iter().any(|line| line.starts_with(expected)),
+                "{expected} is not in {singly:#?}"
+            );
+        }
+    }
+}
+
+on_each_store! {
+    async fn a_crowd_is_written_in_lanes_and_leaves_the_same_as_one_by_one(database) {
+        let singly = both_ways(database, &crowd()).await;
+        for expected in ["people 24", "M-2-23 processed", "finding open 24"] {
             assert!(
                 singly.iter().any(|line| line.starts_with(expected)),
                 "{expected} is not in {singly:#?}"
