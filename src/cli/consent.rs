@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::context::{Desk, Misused, instant};
+use super::context::{Desk, Misused, instant, said};
 use super::{Global, directives, import, output};
 use crate::clock;
 use crate::consent::{Channel, ContentClass, Entry, Purpose};
@@ -26,7 +26,7 @@ pub(super) enum ConsentCommand {
         /// The file; empty cells of channel, purpose and content mean "any".
         file: PathBuf,
         /// The name of the person who imports.
-        #[arg(long)]
+        #[arg(long, value_parser = said)]
         operator: String,
     },
     /// Show everything that stands for and against contact with a person, and why each of it counts
@@ -39,7 +39,7 @@ pub(super) enum ConsentCommand {
         /// The entry's id, as `careloop person show` lists it.
         id: Uuid,
         /// The name of the person who withdraws it.
-        #[arg(long)]
+        #[arg(long, value_parser = said)]
         operator: String,
     },
     /// Record that a person wants no contact, at once.
@@ -53,7 +53,7 @@ pub(super) enum ConsentCommand {
         #[arg(long)]
         contact_point: Option<Uuid>,
         /// The name of the person who records it.
-        #[arg(long)]
+        #[arg(long, value_parser = said)]
         operator: String,
     },
 }
@@ -98,7 +98,7 @@ pub(super) struct RecordArgs {
     #[arg(long)]
     source: String,
     /// The name of the person who records it.
-    #[arg(long)]
+    #[arg(long, value_parser = said)]
     operator: String,
 }
 

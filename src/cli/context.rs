@@ -6,10 +6,12 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Asker, Global};
+use super::{Asker, Global, Why};
 use crate::clock;
 use crate::config::{Config, Tenant};
 use crate::daemon;
+use crate::phi::Phi;
+use crate::pipeline::Decider;
 use crate::store::{AuditEntry, Store, TenantId};
 
 /// The configuration cannot be used; every problem is in the text.
@@ -77,6 +79,16 @@ pub(super) struct Desk {
     pub(super) store: Store,
 }
 
+impl Why {
+    /// Who decides about identities.
+    pub(super) fn decider(self) -> Decider {
+        Decider {
+            operator: self.operator,
+            reason: Phi::new(self.reason),
+        }
+    }
+}
+
 impl Asker {
     /// The audit entry for what the operator does.
     pub(super) fn entry(
@@ -95,6 +107,14 @@ impl Asker {
             detail: None,
         }
     }
+}
+
+/// Reads what must not be blank: a name, a reason.
+pub(super) fn said(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("expected text, found nothing".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads an instant or a day (its start in UTC) from the command line.

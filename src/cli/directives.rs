@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::{Desk, Misused};
-use super::{Asker, output};
+use super::{Asker, Why, output};
 use crate::clock;
 use crate::consent::{Entry, Policy, Standing};
 use crate::crm::View;
@@ -38,12 +38,8 @@ pub(super) struct LiftArgs {
     /// The restriction, as `careloop consent show` names it; left out where there is only one.
     #[arg(long)]
     restriction: Option<String>,
-    /// The name of the person who has read it.
-    #[arg(long)]
-    by: String,
-    /// What it says and why contact is possible; sealed, and kept with the restriction.
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// A restriction that keeps everybody from the person until somebody has read it.
@@ -196,10 +192,6 @@ async fn page<'a>(
 
 /// Lifts a restriction: it stays on record, and no longer keeps anybody from the person.
 pub(super) async fn lift(desk: &Desk, args: LiftArgs) -> anyhow::Result<()> {
-    if args.reason.trim().is_empty() || args.by.trim().is_empty() {
-        let says = "--by, --reason: expected a name and a reason, found nothing";
-        return Err(Misused(says.to_owned()).into());
-    }
     let policy = daemon::policy(&desk.tenant)?;
     let now = clock::now();
     let mut tx = desk.store.read(desk.id).await?;
@@ -217,10 +209,10 @@ pub(super) async fn lift(desk: &Desk, args: LiftArgs) -> anyhow::Result<()> {
     let lifted = Lift {
         id: Uuid::now_v7(),
         at: now,
-        operator: args.by.clone(),
+        operator: args.why.operator.clone(),
         detail: LiftDetail {
             restriction: chosen.words.clone(),
-            reason: args.reason.clone(),
+            reason: args.why.reason.clone(),
         },
     };
     let member = record.members.first().context("the person has no record")?;
@@ -229,7 +221,7 @@ pub(super) async fn lift(desk: &Desk, args: LiftArgs) -> anyhow::Result<()> {
     tx.ask_again(record.person, now).await?;
     tx.audit(&AuditEntry {
         at: now,
-        actor: format!("operator:{}", args.by),
+        actor: format!("operator:{}", args.why.operator),
         action: "consent.lift",
         outcome: "done",
         purpose: None,

@@ -4,19 +4,18 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::{Desk, Misused};
-use super::{Asker, Global, output};
+use super::{Asker, Global, Why, output};
 use crate::clock;
 use crate::daemon;
 use crate::failure::Code;
 use crate::message::State;
-use crate::phi::Phi;
 use crate::pipeline::{Decided, Decider, Identities, Known, Refused};
 use crate::store::{MessageSelection, ProposalRow};
 
@@ -79,30 +78,6 @@ pub(super) enum IdentityCommand {
     },
 }
 
-/// Who decides, and why.
-#[derive(Args)]
-pub(super) struct Why {
-    /// The name of the person who decides.
-    #[arg(long, visible_alias = "by")]
-    operator: String,
-    /// Why; it is kept sealed.
-    #[arg(long)]
-    reason: String,
-}
-
-impl Why {
-    fn decider(self) -> anyhow::Result<Decider> {
-        if self.operator.trim().is_empty() || self.reason.trim().is_empty() {
-            let says = "--operator and --reason: expected a name and a reason, found nothing";
-            return Err(Misused(says.to_owned()).into());
-        }
-        Ok(Decider {
-            operator: self.operator,
-            reason: Phi::new(self.reason),
-        })
-    }
-}
-
 /// What an id stands for.
 enum Named {
     Proposal(ProposalRow),
@@ -118,18 +93,13 @@ pub(super) async fn run(global: &Global, command: IdentityCommand) -> anyhow::Re
             list(&desk, what.as_deref(), limit, json).await
         }
         IdentityCommand::Show { id, asker, json } => show(&desk, id, &asker, json).await,
-        IdentityCommand::Link { id, to, why } => {
-            let decider = why.decider()?;
-            link(&desk, id, to, &decider).await
-        }
+        IdentityCommand::Link { id, to, why } => link(&desk, id, to, &why.decider()).await,
         IdentityCommand::KeepApart { id, from, to, why } => {
-            let decider = why.decider()?;
-            keep_apart(&desk, id, (from, to), &decider).await
+            keep_apart(&desk, id, (from, to), &why.decider()).await
         }
         IdentityCommand::Unmerge { person, why } => {
-            let decider = why.decider()?;
             let identities = identities(&desk).await?;
-            let decided = identities.unmerge(person, &decider).await?;
+            let decided = identities.unmerge(person, &why.decider()).await?;
             told(
                 decided,
                 "apart again",

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::context::{Desk, Misused, instant};
+use super::context::{Desk, Misused, instant, said};
 use super::{Asker, Global, output};
 use crate::clock;
 use crate::failure::Code;
@@ -51,7 +51,7 @@ pub(super) enum MessageCommand {
         #[command(flatten)]
         which: Which,
         /// The name of the person who asks.
-        #[arg(long)]
+        #[arg(long, value_parser = said)]
         operator: String,
     },
 }

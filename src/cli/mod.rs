@@ -32,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config;
 use crate::outbox::events::TASK_EVENT_SCHEMA;
 use crate::outbox::schema::OUTREACH_TASK_TEXT;
+use context::said;
 
 /// Exit code for a wrong command line (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -65,11 +66,22 @@ pub(super) struct Global {
 #[derive(Args, Clone)]
 pub(super) struct Asker {
     /// The name of the person who asks.
-    #[arg(long)]
+    #[arg(long, value_parser = said)]
     operator: String,
     /// Why: treatment, operations, support.
     #[arg(long, value_parser = ["treatment", "operations", "support"])]
     purpose: String,
+}
+
+/// Who decides something that cannot be told from data, and why.
+#[derive(Args)]
+pub(super) struct Why {
+    /// The name of the person who decides.
+    #[arg(long, value_parser = said)]
+    operator: String,
+    /// What was found and why it decides; it is kept sealed.
+    #[arg(long, value_parser = said)]
+    reason: String,
 }
 
 #[derive(Subcommand)]
@@ -207,12 +219,58 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::Cli;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    fn flags(command: &clap::Command, all: &mut Vec<(String, String)>) {
+        for flag in command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long_and_visible_aliases)
+        {
+            let names = flag.into_iter().map(str::to_owned);
+            all.extend(names.map(|flag| (command.get_name().to_owned(), flag)));
+        }
+        command
+            .get_subcommands()
+            .for_each(|inner| flags(inner, all));
+    }
+
+    #[test]
+    fn who_acts_is_named_by_operator_everywhere() {
+        let mut all = Vec::new();
+        flags(&Cli::command(), &mut all);
+        let has = |command: &str, flag: &str| all.iter().any(|(c, f)| c == command && f == flag);
+        for (command, flag) in &all {
+            assert!(
+                !["by", "user", "actor", "who"].contains(&flag.as_str()),
+                "{command} --{flag}"
+            );
+            let asks = ["reason", "purpose"].contains(&flag.as_str());
+            assert!(!asks || has(command, "operator"), "{command} --{flag}");
+        }
+        for command in ["lift", "link", "keep-apart", "unmerge"] {
+            assert!(
+                has(command, "operator") && has(command, "reason"),
+                "{command}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_of_blanks_is_no_name() {
+        let person = "01981a2b-0000-7000-8000-000000000001";
+        let words = |name| ["careloop", "consent", "revoke", person, "--operator", name];
+        assert!(Cli::try_parse_from(words("Test Officer")).is_ok());
+        let error = Cli::try_parse_from(words(" ")).err().unwrap().to_string();
+        assert!(
+            error.contains("--operator") && error.contains("found nothing"),
+            "{error}"
+        );
     }
 }

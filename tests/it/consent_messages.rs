@@ -229,7 +229,7 @@ on_each_store! {
         assert_eq!(told["restrictions"][0]["lifted"], false, "{told}");
         let id = told["restrictions"][0]["id"].as_str().unwrap().to_owned();
         let person = ada.to_string();
-        let lift = ["consent", "lift", &person, "--by", "Test Officer", "--reason"];
+        let lift = ["consent", "lift", &person, "--operator", "Test Officer", "--reason"];
         let refused = hub.command(&[&lift[..], &[" "]].concat());
         assert_eq!(refused.status.code(), Some(64));
         hub.run(&[&lift[..], &["a surgical form; no word of contact", "--restriction", &id]].concat()).await;
