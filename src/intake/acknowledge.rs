@@ -117,7 +117,7 @@ pub(super) fn report(header: &Header, owed: &OwedAck, now: &Zoned) -> Vec<u8> {
 const fn condition(code: Code) -> Condition {
     match code {
         Code::NoHeader | Code::Unparseable => Condition::SegmentSequence,
-        Code::RequiredMissing => Condition::RequiredFieldMissing,
+        Code::RequiredMissing | Code::NoMessageType => Condition::RequiredFieldMissing,
         Code::BadValue | Code::CharsetUndecodable | Code::CharsetUnsupported => Condition::DataType,
         Code::Unmapped => Condition::TableValue,
         Code::NoMapping => Condition::UnsupportedMessageType,

@@ -28,6 +28,43 @@ pub struct Mapped {
     pub trace: Vec<TraceEntry>,
 }
 
+impl Mapped {
+    /// A message that is not read.
+    pub(super) fn ignored(code: Code, place: &str) -> Self {
+        Self {
+            outcome: Outcome::Ignored {
+                code,
+                place: place.to_owned(),
+            },
+            changes: Vec::new(),
+            issues: Vec::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    /// A message that names no type: nobody can tell what it says, and it may say something, so a
+    /// person must look.
+    pub(super) fn untyped() -> Self {
+        let issue = Issue {
+            code: Code::NoMessageType,
+            at: "MSH-9.1".to_owned(),
+            rule: String::new(),
+            file: String::new(),
+            line: 0,
+            severity: Severity::Error,
+        };
+        Self {
+            outcome: Outcome::Held {
+                code: issue.code,
+                place: issue.at.clone(),
+            },
+            changes: Vec::new(),
+            issues: vec![issue],
+            trace: Vec::new(),
+        }
+    }
+}
+
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -205,6 +205,18 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn a_message_without_a_type_is_held_and_nothing_of_it_is_lost(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[Said::of("", "T-1", "TEST-1")]).await;
+        let row = hub.message("T-1").await;
+        assert_eq!((row.state.as_str(), row.code.as_deref()), ("held", Some("no-message-type")));
+        assert_eq!(row.place.as_deref(), Some("MSH-9.1"));
+        assert_eq!(people(&hub).await, 0);
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
     async fn linking_without_merging_is_ignored_with_its_reason(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let second = "PID|2||TEST-2^^^RVS^MR||Example^Bea||19800102|F";

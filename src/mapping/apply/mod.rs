@@ -28,30 +28,21 @@ pub(super) fn apply(
     header: &Header,
     context: &Context<'_>,
 ) -> Mapped {
+    if header.message_code.is_empty() {
+        return Mapped::untyped();
+    }
     let route = plan.routes.get(&header.message_type());
     match route.or_else(|| plan.routes.get(&header.message_code)) {
-        None => ignored(Code::NoMapping, "MSH-9"),
-        Some(Route::Ignore(reason)) => ignored(Code::IgnoredByMapping, reason),
+        None => Mapped::ignored(Code::NoMapping, "MSH-9"),
+        Some(Route::Ignore(reason)) => Mapped::ignored(Code::IgnoredByMapping, reason),
         Some(Route::Pack(number)) => match plan.packs.get(*number) {
-            None => ignored(Code::NoMapping, "MSH-9"),
+            None => Mapped::ignored(Code::NoMapping, "MSH-9"),
             Some(pack) => {
                 let mut run = Run::new(plan, context);
                 run.pack(pack, &message.scope());
                 run.finish(&pack.name)
             }
         },
-    }
-}
-
-fn ignored(code: Code, place: &str) -> Mapped {
-    Mapped {
-        outcome: Outcome::Ignored {
-            code,
-            place: place.to_owned(),
-        },
-        changes: Vec::new(),
-        issues: Vec::new(),
-        trace: Vec::new(),
     }
 }
 

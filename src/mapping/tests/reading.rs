@@ -238,4 +238,9 @@ fn a_type_goes_to_its_pack_its_reason_or_nowhere() {
         ignored(Code::IgnoredByMapping, "moves records")
     );
     assert_eq!(outcome("SIU^S13"), ignored(Code::NoMapping, "MSH-9"));
+    for untyped in ["", "^A08", "^^ADT_A01"] {
+        let code = Code::NoMessageType;
+        let place = "MSH-9.1".to_owned();
+        assert_eq!(outcome(untyped), Outcome::Held { code, place }, "{untyped}");
+    }
 }
