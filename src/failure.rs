@@ -99,6 +99,9 @@ codes! {
     MoveUnresolved, "move-unresolved", Ambiguous,
         "A move names nobody, or several people, as the one who gives or takes.",
         "Compare PID-3 and MRG-1 with `identifiers` of the source; register who is missing, then replay.";
+    LinkUnresolved, "link-unresolved", Ambiguous,
+        "A link or unlink names one person only, or unlinks two whom careloop holds for one.",
+        "If the two are two: `careloop identity unmerge`, or `keep-apart` with the number that both have; it runs again by itself.";
     NoMessageType, "no-message-type", Permanent,
         "MSH-9 does not say what the message is.",
         "Have the sender, or the engine before careloop, fill MSH-9 as in ADT^A08; then have it sent again.";

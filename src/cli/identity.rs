@@ -260,6 +260,7 @@ async fn held(desk: &Desk, limit: u32, now: Timestamp) -> anyhow::Result<Vec<Lis
         Code::MergeUnknown,
         Code::ChangeUnresolved,
         Code::MoveUnresolved,
+        Code::LinkUnresolved,
     ];
     let mut lines = Vec::new();
     for code in codes {
@@ -289,12 +290,17 @@ async fn held(desk: &Desk, limit: u32, now: Timestamp) -> anyhow::Result<Vec<Lis
 }
 
 fn proposal(kind: &'static str, row: &ProposalRow, now: Timestamp) -> Listed {
-    let (agree, differ) = (words(&row.agree), words(&row.differ));
+    let (agree, differ) = (row.agree().count(), words(&row.differ));
+    let told = if row.is_told() {
+        "the EHR links them (A24); "
+    } else {
+        ""
+    };
     Listed {
         kind,
         id: row.id.to_string(),
         people: vec![row.low.to_string(), row.high.to_string()],
-        reason: format!("score {}: {agree} agree, {differ} differ", row.score),
+        reason: format!("{told}score {}: {agree} agree, {differ} differ", row.score),
         age_hours: hours(row.proposed_at(), now),
         decided_by: row.decided_by.clone(),
     }
@@ -318,7 +324,8 @@ async fn show(desk: &Desk, id: Uuid, asker: &Asker, json: bool) -> anyhow::Resul
                 "proposal": row.id.to_string(),
                 "state": row.state,
                 "score": row.score,
-                "agree": row.agree.split_whitespace().collect::<Vec<_>>(),
+                "told": row.is_told(),
+                "agree": row.agree().collect::<Vec<_>>(),
                 "differ": row.differ.split_whitespace().collect::<Vec<_>>(),
                 "decided_by": row.decided_by,
                 "people": people.iter().map(known).collect::<Vec<_>>(),

@@ -96,7 +96,9 @@ impl Origin<'_> {
             Change::Answer(answer) => self.answer(answer, known),
             Change::Pointer(pointer) => self.pointer(pointer, known),
             Change::Consent(consent) => self.consent(consent, known),
-            Change::Merge(_) | Change::IdentifierChange(_) | Change::Move(_) => Vec::new(),
+            Change::Merge(_) | Change::IdentifierChange(_) | Change::Move(_) | Change::Link(_) => {
+                Vec::new()
+            }
         }
     }
 

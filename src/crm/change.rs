@@ -271,6 +271,13 @@ pub struct MoveChange {
     pub to: Vec<Identifier>,
 }
 
+/// The people of a message are one person, or are not, and their records stay two (HL7 v2 A24, A37).
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct LinkChange {
+    /// Whether they are one.
+    pub linked: bool,
+}
+
 /// One thing that a message says.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Change {
@@ -294,6 +301,8 @@ pub enum Change {
     IdentifierChange(IdentifierChange),
     /// That a number belongs to this person and not to another one.
     Move(MoveChange),
+    /// That this person and the others of the message are one, or are not.
+    Link(LinkChange),
 }
 
 impl Change {
@@ -312,6 +321,7 @@ impl Change {
             "Merge" => serde_json::from_value(from).map(Self::Merge),
             "IdentifierChange" => serde_json::from_value(from).map(Self::IdentifierChange),
             "Move" => serde_json::from_value(from).map(Self::Move),
+            "Link" => serde_json::from_value(from).map(Self::Link),
             other => return Err(format!("{other}: expected an entity of the thin model")),
         };
         // serde's own text may quote the offending value, so only its place is kept.

@@ -20,7 +20,7 @@ mod view;
 pub use assertion::{Assertion, Origin, Payload};
 pub use change::{
     Address, AnswerChange, AppointmentChange, Change, Contact, Identifier, IdentifierChange,
-    MergeChange, MoveChange, Name, PatientChange, PointerChange, RequestChange, Tri,
+    LinkChange, MergeChange, MoveChange, Name, PatientChange, PointerChange, RequestChange, Tri,
 };
 pub use directive::{
     About, Channel, ConsentChange, ConsentMode, ConsentStatus, Consenter, ContentClass, Directive,

@@ -181,6 +181,11 @@ pub(super) const ENTITIES: &[Entity] = &[
         ],
         required: &["what", "value"],
     },
+    Entity {
+        name: "Link",
+        fields: &[("linked", Flag)],
+        required: &["linked"],
+    },
 ];
 
 /// The entity of a name.

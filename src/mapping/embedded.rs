@@ -38,6 +38,7 @@ const FILES: &[(&str, &str)] = &[
     file!("hl7v2/fragments/relations.toml"),
     file!("hl7v2/fragments/results.toml"),
     file!("hl7v2/immunizations.toml"),
+    file!("hl7v2/links.toml"),
     file!("hl7v2/medications.toml"),
     file!("hl7v2/merge.toml"),
     file!("hl7v2/moves.toml"),

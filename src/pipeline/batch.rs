@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::board::Board;
 use super::plan::{Cause, Desk};
 use super::subject::{self, Asked, Subject};
+use super::told;
 use super::translate::{Translated, translate};
 use crate::clock;
 use crate::failure::Code;
@@ -86,9 +87,11 @@ pub(super) fn plan(
     (site, feed): (&Site, &Feed),
     read: &Read,
 ) -> Result<Planned, store::Error> {
-    let subjects = match &read.content {
-        Ok(subjects) => subjects.as_slice(),
-        Err(_) => &[],
+    let content = read.content.as_ref().map_err(Outcome::clone);
+    let content = content.and_then(|subjects| Ok((subjects.as_slice(), told::link(subjects)?)));
+    let (subjects, link, outcome) = match content {
+        Ok((subjects, link)) => (subjects, link, Outcome::Processed),
+        Err(outcome) => (&[][..], None, outcome),
     };
     let label = feed.label(&read.claimed.processing_id);
     let desk = Desk {
@@ -102,20 +105,24 @@ pub(super) fn plan(
             pilot_left: board.pilot_left,
         },
     };
-    let outcome = read.content.as_ref().err().cloned();
-    let mut planned = Planned::ended(read, outcome.unwrap_or(Outcome::Processed));
+    let mut planned = Planned::ended(read, outcome);
     let asked = Asked {
         message: read.claimed.claim.id,
         event_time: desk.cause.event_time,
     };
     let mut seen: HashSet<Uuid> = HashSet::new();
+    let mut people: Vec<Uuid> = Vec::new();
     for subject in subjects {
         let found = subject::find(board, subject, (site, &feed.trust), asked)?;
         let outcome = match found {
             Ok(resolved) if resolved.is_new_to(&mut seen) => {
+                people.push(resolved.record.person);
                 planned.add(&desk, subject, resolved, feed.bundle.digest());
                 continue;
             }
+            // Whom the EHR links is one person already; each group's own messages tell the rest.
+            Ok(_) if link == Some(true) => continue,
+            Ok(_) if link == Some(false) => told::one_already(),
             Ok(_) => subject::held(
                 Code::IdentityAmbiguous,
                 "PID: groups with different identifiers reach one person",
@@ -123,7 +130,11 @@ pub(super) fn plan(
             Err(outcome) => outcome,
         };
         planned = Planned::ended(read, outcome);
+        people.clear();
         break;
+    }
+    if let Some(is_linked) = link {
+        planned.relate(&desk, &people, is_linked);
     }
     if read.claimed.is_again {
         planned.forget(board, &desk);

@@ -156,6 +156,7 @@ impl Pipeline {
         }
         let mut verdicts = Vec::new();
         let mut people = tx.lookalikes(&ours.members, hashes).await?;
+        let mut told: Vec<Uuid> = Vec::new();
         for row in known.iter().filter(|row| row.state == "open") {
             let (low, high) = (tx.survivor(row.low).await?, tx.survivor(row.high).await?);
             if low == high {
@@ -163,6 +164,13 @@ impl Pipeline {
             } else if (low, high) != (row.low, row.high) {
                 // One of them goes by another id now; the pair is judged anew under it.
                 verdicts.push(Verdict::End(row.id, "lapsed"));
+                let other = if low == ours.person { high } else { low };
+                if row.is_told() {
+                    told.push(other);
+                }
+                if !people.contains(&other) {
+                    people.push(other);
+                }
             } else if !people.contains(&row.other(ours.person)) {
                 people.push(row.other(ours.person));
             }
@@ -179,10 +187,16 @@ impl Pipeline {
                     && ends.iter().any(|end| theirs.members.contains(end))
             });
             let between: Vec<&ProposalRow> = between.collect();
-            let open = between.iter().find(|row| row.state == "open");
+            // What has just ended because of its ids is none of these any more.
+            let current =
+                |row: &&&ProposalRow| row.state == "open" && (row.low, row.high) == pair.pair;
+            let open = between.iter().find(current);
             let proposes = ours.with(&theirs).proposes();
             match open {
-                Some(open) if !proposes => verdicts.push(Verdict::End(open.id, "lapsed")),
+                None if told.contains(&person) => verdicts.push(Verdict::Propose(pair.told())),
+                Some(open) if !proposes && !open.is_told() => {
+                    verdicts.push(Verdict::End(open.id, "lapsed"))
+                }
                 None if proposes && !is_kept_apart(&between, &pair) => {
                     verdicts.push(Verdict::Propose(pair));
                 }

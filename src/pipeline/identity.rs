@@ -120,6 +120,10 @@ impl Identities {
         tx.apply(&[&effects], now).await?;
         for row in known.iter().filter(|row| row.state == "open") {
             let other = tx.survivor(row.other(pair.1)).await?;
+            if other != pair.0 && row.is_told() {
+                // What an EHR says of one of them and a third is judged anew under the new id.
+                continue;
+            }
             let state = if other == pair.0 { "linked" } else { "lapsed" };
             let by = (state, Some(decider.operator.as_str()));
             tx.end_proposal(row.id, by, now).await?;

@@ -19,6 +19,7 @@ mod sharing;
 mod subject;
 mod sweep;
 mod tasks;
+mod told;
 mod transfer;
 mod translate;
 mod worker;

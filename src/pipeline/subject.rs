@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::board::Board;
 use super::transfer::{self, Moved, Transfer};
 use crate::crm::{
-    Change, Demographics, Identifier, IdentifierChange, Match, MergeChange, MoveChange, Numbered,
-    PatientChange, Trust, resolve,
+    Change, Demographics, Identifier, IdentifierChange, LinkChange, Match, MergeChange, MoveChange,
+    Numbered, PatientChange, Trust, resolve,
 };
 use crate::failure::Code;
 use crate::message::Outcome;
@@ -27,6 +27,8 @@ pub(super) struct Subject {
     pub(super) renumbered: Vec<IdentifierChange>,
     /// What belongs to this person and was somebody else's.
     pub(super) moves: Vec<MoveChange>,
+    /// Whether this person is linked with the others of the message, once for each group.
+    pub(super) links: Vec<LinkChange>,
 }
 
 /// Groups changes by the person that precedes them. Groups that share a usable identifier speak of
@@ -42,11 +44,13 @@ pub(super) fn group(changes: Vec<Change>, trust: &Trust) -> Result<Vec<Subject>,
                     merges: Vec::new(),
                     renumbered: Vec::new(),
                     moves: Vec::new(),
+                    links: Vec::new(),
                 });
             }
             (Change::Merge(merge), Some(subject)) => subject.merges.push(merge),
             (Change::IdentifierChange(change), Some(subject)) => subject.renumbered.push(change),
             (Change::Move(moved), Some(subject)) => subject.moves.push(moved),
+            (Change::Link(link), Some(subject)) => subject.links.push(link),
             (change, Some(subject)) => subject.changes.push(change),
             (_, None) => return Err(held(Code::NoIdentifier, "the message names no person")),
         }
@@ -79,6 +83,7 @@ impl Subject {
         self.merges.extend(other.merges);
         self.renumbered.extend(other.renumbered);
         self.moves.extend(other.moves);
+        self.links.extend(other.links);
     }
 
     /// Every number by which this part of the message may reach somebody.

@@ -35,6 +35,9 @@ impl Tx {
         self.put_assertions(all).await?;
         self.put_contacts(all).await?;
         self.compare_later(all, now).await?;
+        for told in all.iter().flat_map(|effects| &effects.told) {
+            self.tell_link(told).await?;
+        }
         self.put_findings(all).await?;
         self.put_tasks(all).await?;
         for (person, finding, rest) in all.iter().flat_map(|effects| &effects.rests) {

@@ -154,7 +154,7 @@ impl Tx {
             self,
             (Uuid, String, Option<Vec<u8>>),
             "SELECT id, source, body FROM message WHERE tenant = $1 AND id > $2 AND state = 'held' \
-             AND code IN ('identity-ambiguous', 'identity-conflict', 'no-identifier', 'merge-unresolved', 'identifier-change-unresolved', 'move-unresolved') \
+             AND code IN ('identity-ambiguous', 'identity-conflict', 'no-identifier', 'merge-unresolved', 'identifier-change-unresolved', 'move-unresolved', 'link-unresolved') \
              ORDER BY id LIMIT $3",
             after,
             i64::from(limit)

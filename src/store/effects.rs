@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Error;
 use super::audit::AuditEntry;
+use super::proposals::ToldLink;
 use super::record::{ContactRow, Member};
 use super::topics::TaskDetail;
 use crate::care::{FindingState, GapStatus, ReasonCode, Rest, TaskState};
@@ -208,6 +209,8 @@ pub struct Effects {
     pub assignments: Vec<Assignment>,
     /// Whether what tells people apart changed, so that others are to be compared.
     pub is_to_be_compared: bool,
+    /// What an EHR says of two people, who stay two.
+    pub told: Vec<ToldLink>,
     /// Findings, new or changed.
     pub findings: Vec<FindingRow>,
     /// Rests of findings, new or changed: whose, which finding's, what.

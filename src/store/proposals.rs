@@ -10,6 +10,9 @@ use super::{Error, Tx};
 /// How many people who look alike are compared with one; more of them say nothing.
 const LOOKALIKES: i64 = 200;
 
+/// The word among those that agree for: an EHR says so.
+const TOLD: &str = "told";
+
 /// A proposed link.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct ProposalRow {
@@ -23,8 +26,7 @@ pub struct ProposalRow {
     pub state: String,
     /// The sum of the weights.
     pub score: i64,
-    /// Names of the fields that agree, with blanks between.
-    pub agree: String,
+    agree: String,
     /// Names of the fields that differ.
     pub differ: String,
     /// Keyed hash of what tells the two apart, to see whether that changed.
@@ -44,6 +46,17 @@ impl ProposalRow {
     /// When it was decided.
     pub fn decided_at(&self) -> Option<Timestamp> {
         self.decided_at.map(at)
+    }
+
+    /// Whether an EHR says that the two are one, whatever their demographics say.
+    pub fn is_told(&self) -> bool {
+        self.agree.split_whitespace().any(|word| word == TOLD)
+    }
+
+    /// Names of the fields that agree.
+    pub fn agree(&self) -> impl Iterator<Item = &str> {
+        let words = self.agree.split_whitespace();
+        words.filter(|word| *word != TOLD)
     }
 
     /// The other one of the two.
@@ -68,6 +81,27 @@ pub struct NewProposal {
     pub differ: String,
     /// Keyed hash of what tells the two apart.
     pub fingerprint: Vec<u8>,
+}
+
+impl NewProposal {
+    /// The same with what an EHR says in favour of it.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        self.agree = format!("{TOLD} {}", self.agree).trim_end().to_owned();
+        self
+    }
+}
+
+/// What an EHR says of two people whose records stay two.
+pub struct ToldLink {
+    /// The two, compared.
+    pub pair: NewProposal,
+    /// Whether they are one person.
+    pub is_linked: bool,
+    /// When it was said; what was said or decided later stands.
+    pub at: Timestamp,
+    /// The message that says so.
+    pub message: Option<Uuid>,
 }
 
 impl Tx {
@@ -233,6 +267,48 @@ impl Tx {
             decided_by.map(|_| now.as_microsecond()),
             decided_by
         )?;
+        Ok(())
+    }
+
+    /// Writes down what an EHR says of two people: a link is proposed to a named person, its end
+    /// keeps them apart.
+    pub(super) async fn tell_link(&mut self, told: &ToldLink) -> Result<(), Error> {
+        let (one, other) = told.pair.pair;
+        let mut known = self.proposals_of(one).await?;
+        known.retain(|row| row.other(one) == other);
+        let newer = |row: &ProposalRow| match row.state.as_str() {
+            "kept-apart" => row.decided_at() >= Some(told.at),
+            "open" => row.is_told() && row.proposed_at() > told.at,
+            _ => false,
+        };
+        if known.iter().any(newer) {
+            return Ok(());
+        }
+        let open = known.iter().find(|row| row.state == "open");
+        let by = told.message.map(|id| format!("message {id}"));
+        let ended = ("kept-apart", by.as_deref());
+        match (open, told.is_linked) {
+            (Some(open), true) => {
+                run!(
+                    self,
+                    "UPDATE identity_proposal SET score = $3, agree = $4, differ = $5, fingerprint = $6, proposed_at = $7 WHERE tenant = $1 AND id = $2",
+                    open.id,
+                    told.pair.score,
+                    told.pair.agree.as_str(),
+                    told.pair.differ.as_str(),
+                    told.pair.fingerprint.as_slice(),
+                    told.at.as_microsecond()
+                )?;
+            }
+            (Some(open), false) => {
+                self.end_proposal(open.id, ended, told.at).await?;
+            }
+            (None, true) => {
+                self.put_proposal(&told.pair, ("open", None), told.at)
+                    .await?
+            }
+            (None, false) => self.put_proposal(&told.pair, ended, told.at).await?,
+        }
         Ok(())
     }
 

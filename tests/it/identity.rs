@@ -217,19 +217,6 @@ on_each_store! {
 }
 
 on_each_store! {
-    async fn linking_without_merging_is_ignored_with_its_reason(database) {
-        let hub = Hub::start(database, Setup::default()).await;
-        let second = "PID|2||TEST-2^^^RVS^MR||Example^Bea||19800102|F";
-        hub.hear(&[Said::of("ADT^A24", "LINK", "TEST-1").with(second)]).await;
-        let row = hub.message("LINK").await;
-        assert_eq!((row.state.as_str(), row.code.as_deref()), ("ignored", Some("ignored-by-mapping")));
-        assert!(row.place.unwrap().contains("links or unlinks"), "the reason is the mapping's");
-        assert_eq!(people(&hub).await, 0);
-        hub.daemon.stop().await;
-    }
-}
-
-on_each_store! {
     async fn a_message_that_comes_again_has_no_second_effect(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let said = Said::of("ADT^A08", "D-1", "TEST-1").with(DIABETES);

@@ -236,3 +236,72 @@ on_each_store! {
         hub.daemon.stop().await;
     }
 }
+
+/// A link or unlink of two records that say the same.
+fn alike<'a>(kind: &'a str, id: &'a str, hours: i64) -> Said<'a> {
+    Said {
+        at: hours_ago(hours),
+        ..Said::of(kind, id, "TEST-1").with("PID|2||TEST-2^^^RVS^MR||Example^Ada||19700102|F")
+    }
+}
+
+/// A link or unlink of two people who have little in common.
+fn told<'a>(kind: &'a str, id: &'a str, hours: i64) -> Said<'a> {
+    Said {
+        at: hours_ago(hours),
+        ..Said::of(kind, id, "TEST-1").with("PID|2||TEST-2^^^RVS^MR||Sample^Bea||19910304|F")
+    }
+}
+
+on_each_store! {
+    async fn a_link_of_the_ehr_is_proposed_and_its_unlink_keeps_the_two_apart(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[told("ADT^A24", "L-1", 20)]).await;
+        assert_eq!(hub.ended("L-1").await.0, "processed");
+        let proposal = only(&hub, "proposed").await;
+        let (ada, bea) = (hub.person("TEST-1").await, hub.person("TEST-2").await);
+        assert_ne!(ada, bea, "nobody is merged");
+        assert!(proposal["reason"].as_str().unwrap().contains("the EHR links them"), "{proposal}");
+        let id = proposal["id"].as_str().unwrap().to_owned();
+        let ask = ["identity", "show", &id, "--operator", "Test Operator", "--purpose", "operations", "--json"];
+        let beside: Value = serde_json::from_str(&hub.run(&ask).await).unwrap();
+        assert_eq!((&beside["told"], &beside["differ"][0]), (&true.into(), &"birth_date".into()));
+        // A name that changes does not end what the EHR says; an unlink from before the link neither.
+        let renamed = Said { at: hours_ago(19), name: "Sample^Beata", born: "19910304", ..ill("D-2", "TEST-2") };
+        hub.hear(&[renamed, told("ADT^A37", "U-0", 30)]).await;
+        hub.settled().await;
+        assert_eq!(only(&hub, "proposed").await["id"], proposal["id"]);
+        hub.hear(&[told("ADT^A37", "U-1", 10)]).await;
+        assert_eq!(hub.ended("U-1").await.0, "processed");
+        assert!(listed(&hub, "proposed").await.is_empty());
+        let apart = only(&hub, "kept-apart").await;
+        assert!(apart["decided_by"].as_str().unwrap().starts_with("message "), "{apart}");
+        // The link once more, as it was said before the unlink, changes nothing; a new one does.
+        hub.hear(&[told("ADT^A24", "L-2", 15)]).await;
+        assert!(listed(&hub, "proposed").await.is_empty());
+        hub.hear(&[told("ADT^A24", "L-3", 5)]).await;
+        only(&hub, "proposed").await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn an_unlink_of_two_who_are_one_here_waits_for_the_unmerge(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.hear(&[alike("ADT^A24", "L-1", 20)]).await;
+        let proposal = only(&hub, "proposed").await;
+        let gone = hub.person("TEST-2").await.to_string();
+        let keep = hub.person("TEST-1").await.to_string();
+        decide(&hub, &["link", proposal["id"].as_str().unwrap(), "--to", &keep]).await;
+        hub.hear(&[alike("ADT^A24", "L-2", 15), alike("ADT^A37", "U-1", 10)]).await;
+        assert_eq!(hub.ended("L-2").await.0, "processed", "it says what stands");
+        assert_eq!(hub.ended("U-1").await, ("held".to_owned(), "link-unresolved".to_owned()));
+        assert_eq!(only(&hub, "held").await["people"], serde_json::json!([]));
+        decide(&hub, &["unmerge", &gone]).await;
+        hub.processed().await;
+        assert_eq!(hub.ended("U-1").await.0, "processed");
+        assert_ne!(hub.person("TEST-1").await, hub.person("TEST-2").await);
+        assert!(listed(&hub, "proposed").await.is_empty());
+        hub.daemon.stop().await;
+    }
+}

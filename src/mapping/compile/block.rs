@@ -22,6 +22,7 @@ pub(super) const ENTITIES: &[&str] = &[
     "Merge",
     "Move",
     "IdentifierChange",
+    "Link",
 ];
 /// Keys of a rule that do not say where its value comes from.
 pub(super) const RULE_KEYS: &[&str] = &["when", "required", "gate", "sealed", "add"];
