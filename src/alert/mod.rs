@@ -69,6 +69,10 @@ kinds! {
     Unanswered = "unanswered",
         "Tasks of this team were published long ago and nobody has answered them.",
         "Ask the team's coordinators whether the tasks reach their work list.";
+    /// Tasks that nobody took.
+    NotTaken = "not-taken",
+        "Tasks went to every wider team in turn and nobody has taken them.",
+        "Have a coordinator take them by hand: `careloop task list --state requested`, then `careloop task story ID`.";
     /// An agreement ends in at most sixty days.
     AgreementEnds60 = "agreement-ends-60",
         "This agreement ends in at most 60 days.",
@@ -176,6 +180,9 @@ fn of_queue(scene: &Scene<'_>, queue: &QueueStanding, limits: &AlertsConfig) -> 
     }
     if is_longer(queue.oldest_unanswered_at, limits.unanswered, scene.now) {
         kinds.push(Kind::Unanswered);
+    }
+    if queue.not_taken > 0 {
+        kinds.push(Kind::NotTaken);
     }
     kinds
 }

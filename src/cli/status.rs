@@ -224,7 +224,14 @@ fn sources(status: &Status) -> std::io::Result<()> {
 /// Each team on a line.
 fn teams(status: &Status) -> std::io::Result<()> {
     output::table(
-        &["team", "in queue", "consumers", "unanswered", "oldest"],
+        &[
+            "team",
+            "in queue",
+            "consumers",
+            "unanswered",
+            "oldest",
+            "not taken",
+        ],
         status.teams.iter().map(|team| {
             let asked = |count: i64| {
                 team.at
@@ -236,6 +243,7 @@ fn teams(status: &Status) -> std::io::Result<()> {
                 asked(team.consumers),
                 team.unanswered.to_string(),
                 ago(team.oldest_unanswered_at, status.at),
+                team.not_taken.to_string(),
             ]
         }),
     )

@@ -228,6 +228,7 @@ impl Watch {
             Standpoint::OldestUnanswered,
             age(queue.oldest_unanswered_at, now),
         );
+        show(Standpoint::NotTaken, number(queue.not_taken));
     }
 }
 

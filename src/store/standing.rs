@@ -84,6 +84,8 @@ pub struct QueueStanding {
     pub unanswered: i64,
     /// Since when the oldest of them waits for an answer.
     pub oldest_unanswered_at: Option<Timestamp>,
+    /// Those of them whose time ran out with every team that they went to: nobody took them.
+    pub not_taken: i64,
 }
 
 impl Store {
@@ -200,14 +202,15 @@ impl Store {
             standing.messages = messages;
             standing.consumers = consumers;
         }
-        for (key, count, oldest) in rows!(
+        for (key, count, oldest, not_taken) in rows!(
             tx,
-            (String, i64, i64),
-            "SELECT routing_key, count(*), min(changed_at) FROM task WHERE tenant = $1 AND state = 'requested' GROUP BY routing_key"
+            (String, i64, i64, i64),
+            "SELECT routing_key, count(*), min(changed_at), count(unanswered_at) FROM task WHERE tenant = $1 AND state = 'requested' GROUP BY routing_key"
         )? {
             let name = key.rsplit_once('.').map_or(key.as_str(), |(team, _)| team);
             let standing = team(&mut found, name);
             standing.unanswered += count;
+            standing.not_taken += not_taken;
             let oldest = at(oldest);
             standing.oldest_unanswered_at = Some(
                 standing

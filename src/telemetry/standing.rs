@@ -20,6 +20,8 @@ pub enum Standpoint {
     QueueConsumers,
     /// For how long the oldest published task of a team is without an answer, in seconds.
     OldestUnanswered,
+    /// Published tasks of a team that nobody took, after every escalation.
+    NotTaken,
     /// Days until an agreement ends; below zero when it is over.
     AgreementDays,
     /// Whether a trouble stands; `subject` is its kind and what it is about.
@@ -27,7 +29,7 @@ pub enum Standpoint {
 }
 
 /// Every gauge: name, label, meaning. Their order is that of [`Standpoint`].
-const GAUGES: [(&str, &str, &str); 9] = [
+const GAUGES: [(&str, &str, &str); 10] = [
     (
         "careloop_source_last_received_timestamp_seconds",
         "source",
@@ -58,6 +60,11 @@ const GAUGES: [(&str, &str, &str); 9] = [
         "careloop_tasks_oldest_unanswered_seconds",
         "team",
         "for how long its oldest task is without an answer",
+    ),
+    (
+        "careloop_tasks_not_taken",
+        "team",
+        "its tasks that nobody took, after every escalation",
     ),
     (
         "careloop_agreement_days",

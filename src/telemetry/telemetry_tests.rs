@@ -137,3 +137,14 @@ fn metrics_have_the_documented_names_and_labels() {
     }
     assert!(!text.contains("otel_scope"), "{text}");
 }
+
+#[test]
+fn tasks_that_nobody_took_are_a_gauge_of_their_team() {
+    let metrics = Metrics::new().unwrap();
+    let team = ("riverside", "riverside.main.coordination");
+    metrics.stands(crate::telemetry::Standpoint::NotTaken, team, 2.0);
+    let gauge =
+        "careloop_tasks_not_taken{team=\"riverside.main.coordination\",tenant=\"riverside\"} 2";
+    let text = metrics.render();
+    assert!(text.lines().any(|line| line == gauge), "{text}");
+}

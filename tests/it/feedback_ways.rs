@@ -189,6 +189,20 @@ on_each_store! {
     }
 }
 
+/// Waits until `status` counts so many tasks that nobody took, and shows the trouble accordingly.
+async fn until_not_taken(hub: &Hub, expected: i64) {
+    until("status shows it, or its end", || async {
+        let shown = hub.run(&["status", "--json"]).await;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let troubles = shown["troubles"].as_array().unwrap();
+        let stands = troubles.iter().any(|one| one["kind"] == "not-taken");
+        let teams = shown["teams"].as_array().unwrap().iter();
+        let count: i64 = teams.filter_map(|team| team["not_taken"].as_i64()).sum();
+        (count == expected && stands == (expected > 0)).then_some(())
+    })
+    .await;
+}
+
 on_each_store! {
     async fn the_last_team_that_nobody_answers_from_is_shown_as_unanswered(database) {
         let Some(broker) = broker::share().await else { return };
@@ -204,6 +218,12 @@ on_each_store! {
         .await;
         let task = hub.task_of(hub.person("TEST-1").await).await;
         assert_eq!((task.state.as_str(), task.version), ("requested", 4));
+        // Shown where people look, and counted, until somebody takes it.
+        until_not_taken(&hub, 1).await;
+        let (_connection, channel) = broker.channel().await;
+        let accepted = answer("crm-1", task.id.parse().unwrap(), "accepted", "");
+        say(&channel, &accepted.replace(r#""version":1"#, r#""version":4"#)).await;
+        until_not_taken(&hub, 0).await;
         hub.daemon.stop().await;
     }
 }
