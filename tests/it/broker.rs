@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use careloop::outbox::schema::OUTREACH_TASK_TEXT;
 use lapin::message::BasicGetMessage;
-use lapin::options::QueueBindOptions;
+use lapin::options::{QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::support::broker;
 use crate::support::clinic::{QUEUE, diagnosed};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::serving::Serving;
 use crate::support::wait::until;
 
 const BINDING: &str = "riverside.main.coordination.*";
@@ -152,5 +153,29 @@ on_each_store! {
         sent(&hub, 2).await;
         assert_eq!(checked(&broker.take(QUEUE, 2).await), 2);
         hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_first_start_on_an_empty_broker_declares_before_it_reads_and_logs_no_error(database) {
+        let Some(broker) = broker::share().await else { return };
+        let setup = Setup { broker: Some(broker.url()), ..Setup::default() };
+        let mut hub = Serving::start(database, &setup, "info").await;
+        until("the broker is in use", || async {
+            hub.log().contains("publishing to the broker").then_some(())
+        })
+        .await;
+        let (_connection, channel) = broker.channel().await;
+        for queue in ["careloop.task-events.riverside", "careloop.tasks.returned.riverside"] {
+            until("somebody reads the queue", || async {
+                let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+                let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+                (found.unwrap().consumer_count() == 1).then_some(())
+            })
+            .await;
+        }
+        let log = hub.log();
+        assert!(!log.contains("ERROR") && !log.contains("not connected"), "{log}");
+        assert!(hub.stop().success());
     }
 }

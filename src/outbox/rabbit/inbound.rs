@@ -13,10 +13,12 @@ use lapin::options::BasicQosOptions;
 use lapin::options::BasicRejectOptions;
 use lapin::types::AMQPValue;
 use lapin::types::FieldTable;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
 use crate::outbox::publisher::DownReason;
+use crate::outbox::publisher::PublisherState;
 use crate::outbox::publisher::event_queue;
 use crate::outbox::publisher::returned_queue;
 use crate::outbox::rabbit::Rabbit;
@@ -35,6 +37,9 @@ const PREFETCH: u16 = 16;
 pub struct TaskEvents {
     target: Target,
     queue: String,
+    /// Whether the queue was declared, and how whoever declares it is.
+    declared: watch::Receiver<bool>,
+    declarer: watch::Receiver<PublisherState>,
     answer: Duration,
     backoff: Backoff,
     open: Option<Open>,
@@ -129,6 +134,8 @@ impl TaskEvents {
         Self {
             target: rabbit.shared.target.clone(),
             queue,
+            declared: rabbit.shared.declared.subscribe(),
+            declarer: rabbit.watch(),
             answer: rabbit.shared.confirm_timeout,
             backoff,
             open: None,
@@ -162,12 +169,26 @@ impl TaskEvents {
             if self.open.take().is_some() {
                 tracing::warn!(queue = self.queue, "task events: the connection was lost");
             }
-            // The queue is declared by the publishing side, which may still be at it.
+            self.until_declared().await;
             match timeout(SETUP + SETUP + SETUP, self.connect()).await {
                 Ok(Ok(open)) => self.open = Some(open),
                 Ok(Err(reason)) => self.pause(&reason).await,
                 Err(_elapsed) => self.pause(&DownReason::Silent).await,
             }
+        }
+    }
+
+    /// The publishing side declares the queue. Where it cannot before a person has acted, the queue
+    /// of an earlier start may be there: answers count all the same.
+    async fn until_declared(&mut self) {
+        let stuck = |state: &PublisherState| match state {
+            PublisherState::Down { reason, .. } => reason.needs_a_person(),
+            PublisherState::Up | PublisherState::Blocked { .. } => false,
+        };
+        // An error says that the publishing side is gone, and the hub with it.
+        tokio::select! {
+            _ = self.declared.wait_for(|declared| *declared) => {}
+            _ = self.declarer.wait_for(stuck) => {}
         }
     }
 

@@ -98,6 +98,8 @@ struct Shared {
     window: usize,
     confirm_timeout: Duration,
     state: watch::Sender<PublisherState>,
+    /// Whether the queues stand: nobody reads one before.
+    declared: watch::Sender<bool>,
     /// The session to publish on while the state is up.
     session: Mutex<Option<Session>>,
     levels: Levels,
@@ -124,6 +126,7 @@ impl Rabbit {
             window: broker.window.max(1),
             confirm_timeout: broker.confirm_timeout,
             state: watch::Sender::new(down),
+            declared: watch::Sender::new(false),
             session: Mutex::new(None),
             levels: Levels::new(&topology),
             confirmed: AtomicBool::new(false),
@@ -282,6 +285,7 @@ impl Shared {
             .await
             .unwrap_or(Err(DownReason::Silent))?;
         *todo = None;
+        self.declared.send_replace(true);
         self.probe(&line, &channel).await?;
         Ok((line, channel))
     }
