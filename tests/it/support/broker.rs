@@ -171,16 +171,23 @@ impl Broker {
         (connection, channel)
     }
 
-    /// Takes up to `count` messages off a queue, waiting a bounded time for them.
+    /// Takes up to `count` messages off a queue, waiting a bounded time for them, and for a hub that
+    /// has just started to declare it.
     pub(crate) async fn take(&self, queue: &str, count: usize) -> Vec<BasicGetMessage> {
-        let (_connection, channel) = self.channel().await;
+        let (connection, mut channel) = self.channel().await;
         let mut messages = Vec::new();
         for _ in 0..200 {
             while messages.len() < count {
                 let options = BasicGetOptions { no_ack: true };
-                match channel.basic_get(queue.into(), options).await.unwrap() {
-                    Some(message) => messages.push(message),
-                    None => break,
+                match channel.basic_get(queue.into(), options).await {
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert!(error.to_string().contains("NOT_FOUND"), "{error}");
+                        // The broker closes the channel on which something is missing.
+                        channel = connection.create_channel().await.unwrap();
+                        break;
+                    }
                 }
             }
             if messages.len() >= count {
