@@ -4,10 +4,14 @@
 use careloop::care::FindingState;
 use serde_json::Value;
 
-use crate::support::clinic::told;
+use crate::support::behind::Behind;
+use crate::support::broker::{self, Broker};
+use crate::support::clinic::{QUEUE, told};
+use crate::support::crm::{answer, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::said::{DIABETES, Said, hours_ago};
+use crate::support::wait::until;
 
 /// A site whose schedule calls a diabetes visit `DMFU`.
 fn setup(folder: &std::path::Path) -> Setup {
@@ -105,6 +109,55 @@ on_each_store! {
             assert_eq!(envelope["data"]["task"]["id"], envelopes[0]["data"]["task"]["id"]);
             assert_eq!(envelope["data"]["dedupe"]["key"], envelopes[0]["data"]["dedupe"]["key"]);
         }
+    }
+}
+
+async fn take(broker: &Broker, count: usize) -> Vec<Value> {
+    let messages = broker.take(QUEUE, count).await;
+    let read = |message: &lapin::message::BasicGetMessage| {
+        serde_json::from_slice(&message.delivery.data).unwrap()
+    };
+    messages.iter().map(read).collect()
+}
+
+on_each_store! {
+    async fn an_answer_about_one_reason_leaves_the_others_and_the_task(database) {
+        let Some(broker) = broker::share().await else { return };
+        let setup = Setup { broker: Some(broker.url()), ..Setup::default() };
+        let hub = Hub::start(database, setup).await;
+        let behind = Behind::open(&hub.database).await;
+        hub.hear(&[referral("F-1", "R")]).await;
+        hub.settled().await;
+        hub.hear(&[ill("D-1")]).await;
+        hub.settled().await;
+        let both = take(&broker, 2).await.remove(1);
+        assert_eq!(kinds(&both), ["referral", "chronic-follow-up"]);
+        let gap = both["data"]["topics"][1]["gapId"].as_str().unwrap().to_owned();
+        let ada = hub.person("TEST-1").await;
+        let task = hub.task_of(ada).await.id.parse().unwrap();
+        let (_connection, channel) = broker.channel().await;
+        let one = format!(r#","topic":"{gap}""#);
+        let answer = |id, version: u32, kind, own: &str| {
+            answer(id, task, kind, own).replace(r#""version":1"#, &format!(r#""version":{version}"#))
+        };
+        say(&channel, &answer("crm-1", 2, "completed", &one)).await;
+        let rest = take(&broker, 1).await.remove(0);
+        let (kind, _, version) = told(&rest);
+        assert_eq!((kind.as_str(), version, kinds(&rest)), ("revised", 3, vec!["referral"]));
+        assert_eq!(hub.task_of(ada).await.state, "requested", "the task goes on with the other reason");
+        let rests = "SELECT reason FROM finding_rest ORDER BY reason";
+        assert_eq!(behind.texts(rests).await, ["completed"]);
+        // Once more about the same reason: it is none of the task's any more.
+        say(&channel, &answer("crm-2", 3, "declined", &one)).await;
+        until("it is recorded", || async {
+            let effects = behind.texts("SELECT effect FROM task_event ORDER BY id").await;
+            (effects == ["applied", "other-topic"]).then_some(())
+        })
+        .await;
+        say(&channel, &answer("crm-3", 3, "scheduled", "")).await;
+        hub.until_task_is(ada, "completed").await;
+        assert_eq!(behind.texts(rests).await, ["completed", "scheduled"], "each reason has its own answer");
+        hub.daemon.stop().await;
     }
 }
 
