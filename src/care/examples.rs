@@ -79,6 +79,8 @@ struct AppointmentText {
     orders: Vec<String>,
     #[serde(default)]
     concepts: Vec<String>,
+    #[serde(default)]
+    confirmed: bool,
     /// Each status with its time, the last one standing.
     history: Vec<(Timestamp, AppointmentStatus)>,
 }
@@ -270,6 +272,7 @@ impl AppointmentText {
             orders: self.orders.iter().map(|id| identifier(id)).collect(),
             location: None,
             concepts: self.concepts.clone(),
+            confirmed: self.confirmed,
             history: self.history.clone(),
             changed_at,
         })

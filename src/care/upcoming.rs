@@ -21,6 +21,8 @@ pub(super) struct Upcoming {
     pub(super) notice: Span,
     /// The rule whose finished task makes this one needless.
     pub(super) unless_done: Option<String>,
+    /// Whether what the person has confirmed at the EHR makes it needless.
+    pub(super) unless_confirmed: bool,
 }
 
 impl Rule {
@@ -50,12 +52,14 @@ pub(super) fn read(table: Table<'_, '_>) -> Option<Upcoming> {
         table.problem("notice", "a shorter span than `lead`", "one that is not");
     }
     let unless_done = table.parsed("unless_done", "the id of another rule", name);
+    let unless_confirmed = table.flag("unless_confirmed").unwrap_or(false);
     table.finish();
     Some(Upcoming {
         status: status?,
         lead: lead?,
         notice: notice?,
         unless_done,
+        unless_confirmed,
     })
 }
 
@@ -113,6 +117,9 @@ fn verdict(
             "outside",
             Some(lead),
         ),
+        () if spec.unless_confirmed && appointment.confirmed => {
+            (GapStatus::ClosedGap, ReasonCode::Present, "closed", None)
+        }
         () => {
             let next = if at < last { last } else { start };
             (GapStatus::OpenGap, ReasonCode::NotFound, "open", Some(next))

@@ -142,6 +142,7 @@ impl Origin<'_> {
                 orders: change.orders.clone(),
                 location: change.location.value().cloned(),
                 concepts: concept_keys(change.concepts.value()),
+                confirmed: change.confirmed.value() == Some(&true),
                 history: vec![(self.event_time, change.status)],
                 changed_at: self.event_time,
             };
@@ -171,6 +172,11 @@ impl Origin<'_> {
         if change.concepts.is_said() {
             next.concepts = concept_keys(change.concepts.value());
         }
+        // Who said yes to one time has not said yes to another.
+        next.confirmed = match &change.confirmed {
+            Tri::Absent => old.confirmed && next.start == old.start,
+            said => said.value() == Some(&true),
+        };
         let payload = Payload::Appointment(next);
         vec![self.again(assertion, payload)]
     }

@@ -37,6 +37,7 @@ fn visit(status: AppointmentStatus, start: Tri<Moment>) -> Change {
         orders: vec![],
         location: Tri::Absent,
         concepts: Tri::Absent,
+        confirmed: Tri::Absent,
     })
 }
 

@@ -171,6 +171,9 @@ pub struct AppointmentChange {
     /// What it is for, as concept keys, the whole list.
     #[serde(default)]
     pub concepts: Tri<Vec<String>>,
+    /// Whether the person has said that they will come.
+    #[serde(default)]
+    pub confirmed: Tri<bool>,
 }
 
 /// What a message says about an order or a referral.

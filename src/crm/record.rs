@@ -46,6 +46,9 @@ pub struct Appointment {
     /// What it is for, as concept keys of a site's table; never a code or a text of the sender.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub concepts: Vec<String>,
+    /// Whether the person has said that they will come at this start.
+    #[serde(default)]
+    pub confirmed: bool,
     /// Every status a source reported, by event time; late ones included.
     pub history: Vec<(Timestamp, AppointmentStatus)>,
     /// The event time of the latest change.

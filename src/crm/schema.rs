@@ -98,6 +98,7 @@ pub(super) const ENTITIES: &[Entity] = &[
             ("orders", Objects(IDENTIFIER)),
             ("location", Text),
             ("concepts", Texts),
+            ("confirmed", Flag),
         ],
         required: &["identifiers", "status"],
     },

@@ -2,11 +2,13 @@
 //! and asked for anew when the appointment moves, and taken back for good when it is called off.
 
 use careloop::clock;
+use careloop::store::TaskListing;
 use jiff::{SignedDuration, tz::TimeZone};
 use serde_json::Value;
 
 use crate::support::broker::{self, Broker};
 use crate::support::clinic::{QUEUE, told};
+use crate::support::crm::{answer, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::peer::lines;
@@ -53,6 +55,15 @@ async fn take(broker: &Broker, count: usize) -> Vec<Value> {
         serde_json::from_slice(&message.delivery.data).unwrap()
     };
     messages.iter().map(read).collect()
+}
+
+/// The task in this state, once there is one.
+async fn in_state(hub: &Hub, state: &str) -> TaskListing {
+    until(&format!("a task is {state}"), || async {
+        let tasks = hub.tasks().await;
+        tasks.into_iter().find(|task| task.state == state)
+    })
+    .await
 }
 
 fn setup(broker: Option<&Broker>) -> Setup {
@@ -158,6 +169,38 @@ on_each_store! {
         // One automated message a local day: the text of today counts.
         assert_eq!(task.reason_codes, ["T01_FREQ_CAP"], "{task:?}");
         assert!(task.reason.unwrap().starts_with("An e-mail"), "the preferred one comes first");
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn whoever_has_confirmed_is_asked_nothing_until_the_visit_moves(database) {
+        let Some(broker) = broker::share().await else { return };
+        let hub = Hub::start(database, setup(Some(&broker))).await;
+        let (soon, later) = (hours_on(5 * 24), hours_on(6 * 24));
+        // Confirmed at the clinic: nothing is asked, and what was asked is taken back.
+        hear(&hub, &visit("S12", 1, &soon, "Confirmed")).await;
+        assert!(hub.settled().await.is_empty());
+        hear(&hub, &visit("S13", 2, &later, "Booked")).await;
+        let (kind, asked, _) = told(&take(&broker, 1).await[0]);
+        assert_eq!(kind, "requested", "a yes to one time is none to another");
+        hear(&hub, &visit("S14", 3, &later, "Confirmed")).await;
+        let (kind, ended, _) = told(&take(&broker, 1).await[0]);
+        assert_eq!((kind.as_str(), &ended), ("cancelled", &asked));
+
+        // Confirmed to the CRM: an update of the same time asks nothing, another time does.
+        hear(&hub, &visit("S13", 4, &soon, "Booked")).await;
+        let (_, asked, _) = told(&take(&broker, 1).await[0]);
+        let task = in_state(&hub, "requested").await;
+        let (_connection, channel) = broker.channel().await;
+        say(&channel, &answer("crm-1", task.id.parse().unwrap(), "completed", "")).await;
+        in_state(&hub, "completed").await;
+        hear(&hub, &visit("S14", 5, &soon, "Booked")).await;
+        let states: Vec<String> = hub.settled().await.into_iter().map(|task| task.state).collect();
+        assert!(!states.iter().any(|state| state == "requested"), "{states:?}");
+        hear(&hub, &visit("S13", 6, &later, "Booked")).await;
+        let (kind, anew, _) = told(&take(&broker, 1).await[0]);
+        assert!(kind == "requested" && anew != asked);
         hub.daemon.stop().await;
     }
 }
