@@ -79,7 +79,7 @@ fn flag_reuse(feed: &Feed, receipt: &Receipt) {
         tracing::warn!(
             tenant = feed.tenant_name,
             source = feed.source,
-            message = %receipt.id(),
+            trace_id = %receipt.id().simple(),
             "a control id came again with another body; both messages are stored"
         );
     }

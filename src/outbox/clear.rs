@@ -246,7 +246,7 @@ fn sealed(
     match built {
         Ok(outgoing) => (clearing, Some(outgoing)),
         Err(error) => {
-            tracing::error!(envelope = %due.envelope.id, %error, "a task cannot be written as a message");
+            tracing::error!(trace_id = %due.envelope.trace().simple(), envelope = %due.envelope.id, %error, "a task cannot be written as a message");
             let end = End {
                 state: "dropped",
                 reason: "content-error",

@@ -293,6 +293,7 @@ impl Relay {
             (self.published)(outcome.name());
             if *outcome == PublishOutcome::Unroutable {
                 tracing::error!(
+                    trace_id = %one.trace.simple(),
                     routing_key = %one.outgoing.routing_key,
                     "no queue takes this task; bind a queue for the team, it is tried again"
                 );

@@ -257,7 +257,7 @@ impl Pipeline {
         };
         match planned {
             Err(Error::Store(error)) if !error.is_temporary() => {
-                Ok(Planned::ended(message, not_storable(&error)))
+                Ok(Planned::ended(message, not_storable(message, &error)))
             }
             other => other,
         }
@@ -271,7 +271,7 @@ impl Pipeline {
         error: &store::Error,
         gates: Option<&Gates>,
     ) -> Result<(), Error> {
-        let planned = Planned::ended(read, not_storable(error));
+        let planned = Planned::ended(read, not_storable(read, error));
         match self.commit(feed, &[&planned], gates).await {
             Ok(()) | Err(store::Error::ClaimLost) => Ok(()),
             Err(other) => Err(other.into()),
@@ -284,7 +284,8 @@ impl Pipeline {
     }
 }
 
-fn not_storable(error: &store::Error) -> Outcome {
-    tracing::error!(%error, "a message cannot be stored and is held");
+fn not_storable(read: &Read, error: &store::Error) -> Outcome {
+    let trace_id = read.claimed.claim.id.simple();
+    tracing::error!(%trace_id, %error, "a message cannot be stored and is held");
     subject::held(Code::NotStorable, "the store")
 }

@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::peer::lines;
+use crate::support::serving::Serving;
 use crate::support::wait::until;
 
 /// A person whose task leaves.
@@ -192,5 +194,25 @@ on_each_store! {
         assert_eq!(hub.processed().await.processed, 2);
         hub.daemon.stop().await;
         assert!(collector.spans().is_empty());
+    }
+}
+
+on_each_store! {
+    async fn a_log_line_about_a_message_names_its_trace(database) {
+        let hub = Serving::start(database, &Setup::default(), "info").await;
+        let mut peer = hub.peer().await;
+        for other in [ADA.to_owned(), ADA.replace("Canary Street", "Other Street")] {
+            peer.send_bytes(lines(&other).as_bytes()).await;
+        }
+        let list = hub.told(&["message", "list", "--json"]);
+        let rows = list.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let reused: Vec<String> = rows
+            .filter(|row| row["control_id_reused"] == true)
+            .map(|row| row["id"].as_str().unwrap().replace('-', ""))
+            .collect();
+        let [trace] = reused.as_slice() else { panic!("one message reuses a number") };
+        let log = hub.log();
+        let line = log.lines().find(|line| line.contains("a control id came again")).unwrap();
+        assert!(line.contains(&format!("trace_id={trace}")), "{line}");
     }
 }

@@ -178,7 +178,7 @@ impl Replier {
         let (tenant, source) = (&self.feed.tenant_name, &self.feed.source);
         // Said once a trouble: the metrics go on counting.
         if !std::mem::replace(&mut self.silent, true) {
-            tracing::warn!(tenant, source, message = %owed.message, %error, "an application acknowledgement waits; it is sent again");
+            tracing::warn!(tenant, source, trace_id = %owed.message.simple(), %error, "an application acknowledgement waits; it is sent again");
         }
         Settlement::Again
     }
@@ -186,7 +186,7 @@ impl Replier {
     fn tell(&self, owed: &OwedAck, outcome: &'static str, reason: &'static str) {
         self.feed.counters.replied.add(outcome);
         let (tenant, source) = (&self.feed.tenant_name, &self.feed.source);
-        tracing::warn!(tenant, source, message = %owed.message, reason, "an application acknowledgement is not sent");
+        tracing::warn!(tenant, source, trace_id = %owed.message.simple(), reason, "an application acknowledgement is not sent");
     }
 
     /// Whether this process sends for the source; the lease is renewed when half of it is over.
