@@ -139,16 +139,21 @@ impl Site {
             .min(source.mode)
     }
 
-    /// Until when a finding rests for a reason.
-    pub fn rests_until(&self, reason: RestReason, now: Timestamp) -> Timestamp {
+    /// Until when a finding of a rule rests for a reason.
+    pub fn rests_until(&self, rule: &str, reason: RestReason, now: Timestamp) -> Timestamp {
         let feedback = &self.config.feedback;
+        let own = feedback.rests.get(rule).copied().unwrap_or_default();
         let days = |days: i32| SignedDuration::from_hours(i64::from(days) * 24);
         let lasting = |configured| SignedDuration::try_from(configured).unwrap_or(days(30));
         let rest = match reason {
             RestReason::Scheduled => days(14),
-            RestReason::Completed => lasting(feedback.evidence_within),
-            RestReason::Declined => lasting(feedback.decline_rest),
-            RestReason::Unreachable => lasting(feedback.unreachable_rest),
+            RestReason::Completed => {
+                lasting(own.evidence_within.unwrap_or(feedback.evidence_within))
+            }
+            RestReason::Declined => lasting(own.decline_rest.unwrap_or(feedback.decline_rest)),
+            RestReason::Unreachable => {
+                lasting(own.unreachable_rest.unwrap_or(feedback.unreachable_rest))
+            }
             RestReason::DoneElsewhere => days(60),
             RestReason::CallBack | RestReason::Expired | RestReason::DeadLettered => days(0),
         };

@@ -71,13 +71,13 @@ fn knowledge(config: &Config, problems: &mut Vec<String>) {
         if let Err(error) = daemon::policy(tenant) {
             problems.push(format!("{error:#}"));
         }
-        for id in tenant.rule_modes.keys() {
+        for id in tenant.named_rules() {
             if let Some(rules) = &rules
                 && rules.get(id).is_none()
             {
                 let known: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
                 problems.push(format!(
-                    "tenant {}: rules: expected one of {}, found {id}",
+                    "tenant {}: rules, rests: expected one of {}, found {id}",
                     tenant.name,
                     known.join(", ")
                 ));

@@ -1,5 +1,6 @@
 //! What happens to tasks that come back: how long findings rest, when a task goes to a wider team.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -28,6 +29,39 @@ pub struct Feedback {
     pub unreachable_rest: Duration,
     /// Tasks made for one finding before a wider team gets the last one.
     pub attempts: u32,
+    /// What differs for findings of one rule, by its id.
+    pub rests: BTreeMap<String, RuleRests>,
+}
+
+/// How long findings of one rule rest, where that differs from the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleRests {
+    /// How long evidence may take after a task was done.
+    pub evidence_within: Option<Duration>,
+    /// How long a finding rests after the person declined.
+    pub decline_rest: Option<Duration>,
+    /// How long a finding rests after nobody could be reached.
+    pub unreachable_rest: Option<Duration>,
+}
+
+/// `rests` of one rule as written.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WrittenRests {
+    evidence_within: Option<Lasting>,
+    decline_rest: Option<Lasting>,
+    unreachable_rest: Option<Lasting>,
+}
+
+impl WrittenRests {
+    fn read(&self) -> RuleRests {
+        let lasting = |one: Option<Lasting>| one.map(|lasting| lasting.0);
+        RuleRests {
+            evidence_within: lasting(self.evidence_within),
+            decline_rest: lasting(self.decline_rest),
+            unreachable_rest: lasting(self.unreachable_rest),
+        }
+    }
 }
 
 impl Default for Feedback {
@@ -38,6 +72,7 @@ impl Default for Feedback {
             decline_rest: 180 * DAY,
             unreachable_rest: 7 * DAY,
             attempts: 3,
+            rests: BTreeMap::new(),
         }
     }
 }
@@ -63,6 +98,11 @@ pub(super) fn of(check: &mut Check<'_>, place: &Place, written: &file::Tenant) -
             .attempts
             .as_ref()
             .map_or(default.attempts, |attempts| *attempts.get_ref()),
+        rests: written
+            .rests
+            .iter()
+            .map(|(rule, rests)| (rule.0.clone(), rests.read()))
+            .collect(),
     }
 }
 
@@ -91,6 +131,11 @@ impl EscalateAfter {
 }
 
 impl Tenant {
+    /// Every rule that the configuration names.
+    pub fn named_rules(&self) -> impl Iterator<Item = &String> {
+        self.rule_modes.keys().chain(self.feedback.rests.keys())
+    }
+
     /// How long a task may wait on this routing key until somebody takes it; `None` where it waits
     /// until its due date.
     pub fn escalates_after(&self, routing_key: &str) -> Option<Duration> {

@@ -12,7 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
-use super::feedback::Written as EscalateAfter;
+use super::feedback::{Written as EscalateAfter, WrittenRests};
 use super::words::{Day, Door, Lasting, Listen, Name, Peer, Size, Zone};
 use super::{AddressRange, KeySource, Mode};
 
@@ -146,6 +146,7 @@ written! {
         decline_rest: Maybe<Lasting>,
         unreachable_rest: Maybe<Lasting>,
         attempts: Maybe<u32>,
+        rests: BTreeMap<Name, WrittenRests>,
     }
 
     /// `[[agreement]]`

@@ -28,7 +28,7 @@ mod telemetry;
 mod words;
 
 pub use alerts::AlertsConfig;
-pub use feedback::{EscalateAfter, Feedback};
+pub use feedback::{EscalateAfter, Feedback, RuleRests};
 pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
 pub use replies::{ApplicationAck, ClientTls, ReplyTo};

@@ -105,10 +105,10 @@ pub fn root_key(config: &Config) -> anyhow::Result<Key> {
 pub async fn site(store: &Store, tenant: &config::Tenant) -> anyhow::Result<Site> {
     let number = store.tenant(&tenant.name).await?;
     let rules = Rules::embedded().map_err(listed)?;
-    for rule in tenant.rule_modes.keys() {
+    for rule in tenant.named_rules() {
         if rules.get(rule).is_none() {
             bail!(
-                "tenant {}: rules: expected the id of a rule, found {rule}; see `careloop check`",
+                "tenant {}: rules, rests: expected the id of a rule, found {rule}; see `careloop check`",
                 tenant.name
             );
         }

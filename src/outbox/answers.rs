@@ -257,15 +257,16 @@ impl Answers {
             tx.look_at(person, when).await?;
         }
         if let Some(reason) = judged.rest {
-            let until = judged
-                .rest_until
-                .unwrap_or_else(|| self.site.rests_until(reason, now));
-            let mut rests = task.findings.clone();
-            rests.retain(|(_, finding)| event.topic.is_none_or(|topic| topic == *finding));
-            tx.rest_all(&rests, reason, (at, until)).await?;
-            // One of several reasons leaves the task at once; a whole task is looked at later.
-            let soon = if judged.next.is_none() { now } else { until };
-            tx.look_at(person, soon).await?;
+            let rest = task.findings.iter();
+            for finding in rest.filter(|one| event.topic.is_none_or(|topic| topic == one.id)) {
+                let until = judged.rest_until;
+                let until =
+                    until.unwrap_or_else(|| self.site.rests_until(&finding.rule, reason, now));
+                tx.rest(finding, reason, (at, until)).await?;
+                // One of several reasons leaves the task at once; a whole task is looked at later.
+                let soon = if judged.next.is_none() { now } else { until };
+                tx.look_at(person, soon).await?;
+            }
         }
         Ok(())
     }

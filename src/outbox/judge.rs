@@ -65,7 +65,7 @@ pub(super) fn judge(event: &TaskEvent, task: &AnsweredTask, now: Timestamp) -> J
     let always = matches!(event.answer, Answer::OptedOut | Answer::ReportedDeceased);
     let was_sent = i64::from(event.version) <= task.sent_version;
     let is_late = task.last_at.is_some_and(|last| event.at < last) && !effect.counts_late;
-    let stands = |topic| task.findings.iter().any(|(_, finding)| *finding == topic);
+    let stands = |topic| task.findings.iter().any(|finding| finding.id == topic);
     let other = event.topic.is_some_and(|topic| !stands(topic));
     let mut judged = Judged {
         next: None,

@@ -6,15 +6,24 @@ use uuid::Uuid;
 
 use super::*;
 use crate::outbox::events::OptOutScope;
+use crate::store::TaskFinding;
 
 fn now() -> Timestamp {
     "2026-11-20T14:00:00Z".parse().unwrap()
 }
 
+fn finding(id: u128) -> TaskFinding {
+    TaskFinding {
+        person: Uuid::from_u128(1),
+        id: Uuid::from_u128(id),
+        rule: "rule-a".to_owned(),
+    }
+}
+
 fn task(state: TaskState) -> AnsweredTask {
     AnsweredTask {
         person: Uuid::from_u128(1),
-        findings: vec![(Uuid::from_u128(1), Uuid::from_u128(2))],
+        findings: vec![finding(2)],
         state,
         due_at: now() + 240.hours(),
         sent_version: 1,
@@ -99,9 +108,7 @@ fn a_topic_of_another_task_moves_nothing() {
     assert_eq!(judged.next, Some(TaskState::Completed));
     // One of two: it rests, and the task goes on.
     let mut shared = task(TaskState::Requested);
-    shared
-        .findings
-        .push((Uuid::from_u128(1), Uuid::from_u128(4)));
+    shared.findings.push(finding(4));
     let judged = judge(&other, &shared, now());
     assert_eq!(
         (judged.next, judged.rest),

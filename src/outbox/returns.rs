@@ -123,9 +123,11 @@ impl Returns {
         tx.set_task_state(returned.task, state, now).await?;
         tx.stop_clock(returned.task, None).await?;
         let findings = tx.findings_of_task((person, returned.task), now).await?;
-        let until = self.site.rests_until(RestReason::DeadLettered, now);
-        tx.rest_all(&findings, RestReason::DeadLettered, (now, until))
-            .await?;
-        Ok(tx.look_at(person, until).await?)
+        // Such a rest is over at once: the finding is raised again when the calendar looks.
+        for finding in &findings {
+            tx.rest(finding, RestReason::DeadLettered, (now, now))
+                .await?;
+        }
+        Ok(tx.look_at(person, now).await?)
     }
 }

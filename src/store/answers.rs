@@ -26,8 +26,8 @@ pub enum TaskEventEffect {
 pub struct AnsweredTask {
     /// The person.
     pub person: Uuid,
-    /// The findings that it stands for, each with the person whose record holds it.
-    pub findings: Vec<(Uuid, Uuid)>,
+    /// The findings that it stands for.
+    pub findings: Vec<TaskFinding>,
     /// Its state.
     pub state: TaskState,
     /// When it is due.
@@ -40,6 +40,17 @@ pub struct AnsweredTask {
     pub contact: (Option<Uuid>, Option<Vec<u8>>),
     /// The channel that it named.
     pub channel: Option<String>,
+}
+
+/// A finding that a task stands for.
+#[derive(Clone, Debug)]
+pub struct TaskFinding {
+    /// The person whose record holds it.
+    pub person: Uuid,
+    /// Its id.
+    pub id: Uuid,
+    /// Its rule, which tells a diagnosis: not for logs.
+    pub rule: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -72,8 +83,7 @@ impl Tx {
             .transpose()
     }
 
-    /// The findings that a task stands for, each with the person whose record holds it: they are
-    /// sealed with the task.
+    /// The findings that a task stands for: they are sealed with the task.
     ///
     /// # Errors
     /// When the store is away.
@@ -81,7 +91,7 @@ impl Tx {
         &mut self,
         (person, task): (Uuid, Uuid),
         now: Timestamp,
-    ) -> Result<Vec<(Uuid, Uuid)>, Error> {
+    ) -> Result<Vec<TaskFinding>, Error> {
         let Some(record) = self.load(person, now).await? else {
             return Ok(Vec::new());
         };
@@ -92,7 +102,11 @@ impl Tx {
         let findings = record.findings.iter();
         Ok(findings
             .filter(|finding| stands(finding.id))
-            .map(|finding| (finding.person, finding.id))
+            .map(|finding| TaskFinding {
+                person: finding.person,
+                id: finding.id,
+                rule: finding.detail.rule.clone(),
+            })
             .collect())
     }
 

@@ -45,7 +45,7 @@ mod whole;
 mod wire;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
-pub use answers::{AnsweredTask, RecordedEvent, TaskEventEffect};
+pub use answers::{AnsweredTask, RecordedEvent, TaskEventEffect, TaskFinding};
 pub use audit::AuditEntry;
 pub use clearing::{Claimant, Clearing, LastDecision, Settled, Then};
 pub use consent::NewOptOut;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::dialect::{among, row, run};
 use super::load::Gathered;
 use super::record::at;
-use super::{Error, Tx};
+use super::{Error, TaskFinding, Tx};
 use crate::care::{Rest, RestReason};
 
 impl Tx {
@@ -36,22 +36,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Puts findings to rest, each under the count of tasks that it had in vain before.
+    /// Puts a finding of a task to rest, under the count of tasks that it had in vain before.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn rest_all(
+    pub async fn rest(
         &mut self,
-        findings: &[(Uuid, Uuid)],
+        finding: &TaskFinding,
         reason: RestReason,
         (since, until): (Timestamp, Timestamp),
     ) -> Result<(), Error> {
-        for (person, finding) in findings {
-            let raised = self.raised_before(*finding).await?.unwrap_or(0);
-            let rest = Rest::new(reason, (since, until), raised);
-            self.put_rest((*person, *finding), &rest).await?;
-        }
-        Ok(())
+        let raised = self.raised_before(finding.id).await?.unwrap_or(0);
+        let rest = Rest::new(reason, (since, until), raised);
+        self.put_rest((finding.person, finding.id), &rest).await
     }
 
     async fn raised_before(&mut self, finding: Uuid) -> Result<Option<u32>, Error> {

@@ -2,6 +2,8 @@
 //! finding rest.
 
 use careloop::care::FindingState;
+use careloop::clock;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::support::behind::Behind;
@@ -123,7 +125,11 @@ async fn take(broker: &Broker, count: usize) -> Vec<Value> {
 on_each_store! {
     async fn an_answer_about_one_reason_leaves_the_others_and_the_task(database) {
         let Some(broker) = broker::share().await else { return };
-        let setup = Setup { broker: Some(broker.url()), ..Setup::default() };
+        let setup = Setup {
+            broker: Some(broker.url()),
+            tenant: r#"rests = { hba1c-due = { evidence_within = "90d" } }"#.to_owned(),
+            ..Setup::default()
+        };
         let hub = Hub::start(database, setup).await;
         let behind = Behind::open(&hub.database).await;
         hub.hear(&[referral("F-1", "R")]).await;
@@ -147,6 +153,10 @@ on_each_store! {
         assert_eq!(hub.task_of(ada).await.state, "requested", "the task goes on with the other reason");
         let rests = "SELECT reason FROM finding_rest ORDER BY reason";
         assert_eq!(behind.texts(rests).await, ["completed"]);
+        // As long as its rule says, where that differs from the tenant's thirty days.
+        let in_days = |days: i64| (clock::now() + SignedDuration::from_hours(24 * days)).as_microsecond();
+        let long = format!("SELECT count(*) FROM finding_rest WHERE until_at > {} AND until_at <= {}", in_days(89), in_days(90));
+        assert_eq!(behind.number(&long).await, 1);
         // Once more about the same reason: it is none of the task's any more.
         say(&channel, &answer("crm-2", 3, "declined", &one)).await;
         until("it is recorded", || async {
