@@ -195,7 +195,7 @@ impl Pipeline {
             match open {
                 None if told.contains(&person) => verdicts.push(Verdict::Propose(pair.told())),
                 Some(open) if !proposes && !open.is_told() => {
-                    verdicts.push(Verdict::End(open.id, "lapsed"))
+                    verdicts.push(Verdict::End(open.id, "lapsed"));
                 }
                 None if proposes && !is_kept_apart(&between, &pair) => {
                     verdicts.push(Verdict::Propose(pair));

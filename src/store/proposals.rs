@@ -304,8 +304,8 @@ impl Tx {
                 self.end_proposal(open.id, ended, told.at).await?;
             }
             (None, true) => {
-                self.put_proposal(&told.pair, ("open", None), told.at)
-                    .await?
+                let open = ("open", None);
+                self.put_proposal(&told.pair, open, told.at).await?;
             }
             (None, false) => self.put_proposal(&told.pair, ended, told.at).await?,
         }
