@@ -36,6 +36,7 @@ mod identity_properties;
 mod intake;
 mod intake_load;
 mod journeys;
+mod keys;
 mod loops;
 mod oracle;
 mod outbox_connection;
