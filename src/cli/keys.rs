@@ -75,10 +75,7 @@ async fn status(global: &Global, json: bool) -> anyhow::Result<()> {
             protects(key),
         ]
     });
-    output::table(
-        &["purpose", "key", "state", "since", "until", "protects"],
-        rows,
-    )?;
+    output::table(&["purpose", "key", "state", "from", "to", "protects"], rows)?;
     if let Some(note) = desk.store.check_root().await? {
         output::error(&note);
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::context::{Misconfigured, Misused};
 use super::{Global, output};
 use crate::clock;
-use crate::config::{Config, KeySource};
+use crate::config::{Config, KeySource, secret};
 use crate::daemon;
 use crate::store::{Period, Store, beside, kept};
 use crate::vault::{Key, KeyId};
@@ -212,21 +212,22 @@ impl Place {
         if !self.new.exists() {
             return Ok(None);
         }
-        let text = crate::config::secret(&KeySource::File(self.new.clone()))
+        let text = secret(&KeySource::File(self.new.clone()))
             .map_err(|problem| Misconfigured(problem.to_string()))?;
-        let key = Key::from_root_text(&text).with_context(|| {
-            format!(
-                "{} holds no whole key, so nothing is under it; remove it and try again",
-                self.new.display()
-            )
-        })?;
+        let key = Key::from_root_text(&text).with_context(|| self.new.display().to_string())?;
         Ok(Some(key))
     }
 
     /// The key that an interrupted rotation or somebody left there, or a new one, durably written
     /// before anything is under it.
     fn new_key(&self) -> anyhow::Result<Key> {
-        if let Some(key) = self.written()? {
+        let written = self.written().with_context(|| {
+            format!(
+                "an interrupted rotation left no whole key in {}; nothing is under it: remove it and try again",
+                self.new.display()
+            )
+        })?;
+        if let Some(key) = written {
             return Ok(key);
         }
         let key = Key::generate_root()?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::dialect::{many, row, rows, run, sql};
 use super::keys::{number, person_key_place, unwrap, wrap};
 use super::tx::Tx;
-use super::{AuditEntry, Error, Pools, Store, TenantId};
+use super::{AuditEntry, Error, Store, TenantId};
 use crate::vault::{Key, KeyId, key_of};
 
 /// Between two steps whoever waits for SQLite's only writer gets it.
@@ -81,7 +81,7 @@ impl Store {
             }
         }
         if !rotation.destroyed.is_empty() {
-            self.forget_old_pages().await?;
+            self.forget_old_pages().await;
         }
         Ok(rotation)
     }
@@ -195,21 +195,11 @@ impl Store {
         }
         bare.commit().await?;
         self.roots.learn(new.clone());
-        self.forget_old_pages().await?;
+        self.forget_old_pages().await;
         Ok(RootRotation {
             tenants: tenants.len(),
             rewrapped,
         })
-    }
-
-    /// Lets go of the pages that still hold what was overwritten, as far as nobody reads them.
-    async fn forget_old_pages(&self) -> Result<(), Error> {
-        if let Pools::Sqlite { writer, .. } = &self.pools {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                .execute(writer)
-                .await?;
-        }
-        Ok(())
     }
 }
 
