@@ -1,6 +1,5 @@
 //! Keys are rotated while hubs work: nobody notices, nothing is lost, and old keys are gone.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,22 +22,22 @@ use crate::support::wait::until;
 /// Senders, and how often each key is rotated while they send.
 const SENDERS: usize = 3;
 const ROTATIONS: usize = 3;
-const BY: [&str; 2] = ["--operator", "Test Operator"];
+pub(crate) const BY: [&str; 2] = ["--operator", "Test Operator"];
 const ASKER: [&str; 4] = ["--operator", "Test Operator", "--purpose", "support"];
 
-fn rotate(database: &Database, arguments: &[&str]) -> std::process::Output {
+pub(crate) fn rotate(database: &Database, arguments: &[&str]) -> std::process::Output {
     let command = [&["keys", "rotate"], arguments, &BY].concat();
     bare(database, "", &command).output().unwrap()
 }
 
-fn told(output: &std::process::Output) -> String {
+pub(crate) fn told(output: &std::process::Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What `careloop keys status --json` says.
-fn status(database: &Database) -> Vec<Value> {
+pub(crate) fn status(database: &Database) -> Vec<Value> {
     let output = bare(database, "", &["keys", "status", "--json"]).output();
     let lines = told(&output.unwrap());
     let lines = lines
@@ -48,7 +47,7 @@ fn status(database: &Database) -> Vec<Value> {
 }
 
 /// The numbers of the keys of a purpose that are in a state.
-fn ids(status: &[Value], purpose: &str, state: &str) -> Vec<String> {
+pub(crate) fn ids(status: &[Value], purpose: &str, state: &str) -> Vec<String> {
     let of = |key: &&Value| key["purpose"] == purpose && key["state"] == state;
     let id = |key: &Value| key["id"].as_str().unwrap().to_owned();
     status.iter().filter(of).map(id).collect()
@@ -177,7 +176,7 @@ fn is_in_no_file(database: &Database, digits: &str) {
 }
 
 /// A hub with people whose keys are to be wrapped anew.
-async fn hub_with_people(database: Database, people: usize) -> Hub {
+pub(crate) async fn hub_with_people(database: Database, people: usize) -> Hub {
     let hub = Hub::start(database, Setup::default()).await;
     let mut peer = hub.peer("adt").await;
     for number in 0..people {
@@ -306,92 +305,6 @@ async fn a_rotation_waits_for_whoever_is_wrapping_under_the_old_key() {
     hub.daemon.stop().await;
 }
 
-on_each_store! {
-    async fn a_root_rotation_that_was_interrupted_is_found_and_finished(database) {
-        let hub = hub_with_people(database, 2).await;
-        let folder = hub.folder();
-        let file = |name: &str| std::fs::read(folder.join(name)).unwrap();
-        let old = file("careloop.key");
-        let before = ids(&status(&hub.database), "root", "active").remove(0);
-        // As a kill while the new key is written leaves it: nothing is under it.
-        std::fs::write(folder.join("careloop.key.new"), "01").unwrap();
-        let mode = PermissionsExt::from_mode(0o400);
-        std::fs::set_permissions(folder.join("careloop.key.new"), mode).unwrap();
-        let refused = rotate(&hub.database, &["root"]);
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("remove it and try again"));
-        std::fs::remove_file(folder.join("careloop.key.new")).unwrap();
-        // As a kill between the commit and the last step leaves it: the new key lies beside.
-        told(&rotate(&hub.database, &["root", "--to", "careloop.key.new"]));
-        assert_eq!(file("careloop.key"), old);
-        let hub = hub.restart().await;
-        hub.record(hub.person("TEST-1").await).await;
-        let noted = hub.command(&["keys", "status"]);
-        assert!(String::from_utf8_lossy(&noted.stderr).contains("finish the rotation"));
-        let new = file("careloop.key.new");
-        let said = told(&rotate(&hub.database, &["root"]));
-        assert!(said.contains("since an interrupted rotation"), "{said}");
-        assert_eq!((file("careloop.key"), file(&format!("careloop.key.{before}"))), (new, old));
-        assert!(!folder.join("careloop.key.new").exists());
-        let mode = std::fs::metadata(folder.join("careloop.key")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o400);
-        let hub = hub.restart().await;
-        hub.record(hub.person("TEST-1").await).await;
-        assert!(hub.command(&["keys", "status"]).stderr.is_empty());
-        hub.daemon.stop().await;
-    }
-}
-
-on_each_store! {
-    async fn a_store_under_another_root_key_says_which_one_it_wants(database) {
-        let hub = hub_with_people(database, 2).await;
-        let folder = hub.folder();
-        let old = ids(&status(&hub.database), "root", "active").remove(0);
-        told(&rotate(&hub.database, &["root"]));
-        let new = ids(&status(&hub.database), "root", "active").remove(0);
-        // Somebody puts the old key back.
-        let (key, kept) = (folder.join("careloop.key"), folder.join(format!("careloop.key.{old}")));
-        std::fs::rename(&key, folder.join(format!("careloop.key.{new}"))).unwrap();
-        std::fs::rename(&kept, &key).unwrap();
-        for command in [&["check"][..], &["keys", "status"], &["message", "count"], &["serve"]] {
-            let refused = hub.command(command);
-            let errors = String::from_utf8_lossy(&refused.stderr);
-            let named = errors.contains(&format!("under root key {new}"))
-                && errors.contains(&format!("careloop.key.{new}"));
-            // A hub owns its file, so `serve` beside it is refused for that.
-            let is_owned = command == ["serve"] && hub.store().is_embedded();
-            assert!(named || is_owned, "{command:?}: {errors}");
-            assert_eq!(refused.status.code(), Some(78), "{command:?}");
-        }
-        std::fs::rename(folder.join(format!("careloop.key.{new}")), &key).unwrap();
-        assert!(hub.command(&["message", "count"]).status.success());
-        hub.daemon.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_opens_with_the_root_key_of_its_time() {
-    let hub = hub_with_people(Database::sqlite(), 2).await;
-    let folder = hub.folder();
-    let old = ids(&status(&hub.database), "root", "active").remove(0);
-    hub.run(&["backup", "copy.db"]).await;
-    told(&rotate(&hub.database, &["tenant"]));
-    told(&rotate(&hub.database, &["root"]));
-    let (daemon, database, setup) = hub.apart();
-    daemon.stop().await;
-    for name in ["careloop.db-wal", "careloop.db-shm"] {
-        drop(std::fs::remove_file(folder.join(name)));
-    }
-    std::fs::rename(folder.join("copy.db"), folder.join("careloop.db")).unwrap();
-    let refused = bare(&database, "", &["message", "count"]).output().unwrap();
-    let errors = String::from_utf8_lossy(&refused.stderr);
-    let kept = format!("careloop.key.{old}");
-    assert!(errors.contains(&kept), "{errors}");
-    std::fs::rename(folder.join(kept), folder.join("careloop.key")).unwrap();
-    let hub = Hub::start(database, setup).await;
-    hub.record(hub.person("TEST-1").await).await;
-    hub.daemon.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_key_that_is_due_is_rotated_where_that_is_asked() {
     let hub = hub_with_people(Database::sqlite(), 1).await;
@@ -411,37 +324,5 @@ async fn only_a_key_that_is_due_is_rotated_where_that_is_asked() {
         told(&rotate(&hub.database, &[key, "--due"]));
     }
     assert!(hub.command(&["keys", "status"]).stderr.is_empty());
-    hub.daemon.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_root_key_that_careloop_cannot_write_is_rotated_into_a_file() {
-    let hub = hub_with_people(Database::sqlite(), 1).await;
-    let digits = "0123456789abcdef".repeat(4);
-    let command = |root: &str, arguments: &[&str]| {
-        bare(&hub.database, "", arguments)
-            .env("CARELOOP__KEYS__ROOT", "env:TEST_ROOT")
-            .env("TEST_ROOT", root)
-            .output()
-            .unwrap()
-    };
-    let rotate = [&["keys", "rotate", "root"], &BY[..]].concat();
-    let refused = command(&digits, &rotate);
-    assert_eq!(refused.status.code(), Some(64));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("--to PATH"));
-    let said = told(&command(
-        &digits,
-        &[&rotate[..], &["--to", "next.key"]].concat(),
-    ));
-    assert!(
-        said.contains("put it where environment variable TEST_ROOT reads it"),
-        "{said}"
-    );
-    let wanting = command(&digits, &["message", "count"]);
-    assert_eq!(wanting.status.code(), Some(78));
-    let next = std::fs::read_to_string(hub.folder().join("next.key")).unwrap();
-    assert!(command(&next, &["message", "count"]).status.success());
-    // The running hub knows its keys and goes on.
-    hub.record(hub.person("TEST-0").await).await;
     hub.daemon.stop().await;
 }

@@ -42,6 +42,7 @@ mod oracle;
 mod outbox_connection;
 mod outbox_outage;
 mod outbox_rabbit;
+mod root_keys;
 mod schema;
 mod shared_tasks;
 mod shared_numbers;
