@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{Global, output};
 use crate::clock;
+use crate::vault::KeyId;
 
 /// What the command takes.
 #[derive(Args)]
@@ -17,10 +18,12 @@ pub(super) struct BackupArgs {
 /// Writes a copy of the store.
 pub(super) async fn run(global: &Global, args: BackupArgs) -> anyhow::Result<()> {
     let desk = global.open().await?;
+    let root = desk.store.named_root().await?;
     desk.store.back_up(&args.to, clock::now()).await?;
     output::line(&format!(
-        "copied to {}; it cannot be read without the root key, which is kept elsewhere. Put in place of the store, it comes up with outreach stopped.",
-        args.to.display()
+        "copied to {}; it cannot be read without root key {}, which is kept elsewhere: keep that one as long as the copy. Put in place of the store, it comes up with outreach stopped.",
+        args.to.display(),
+        root.map(KeyId::hex).unwrap_or_default()
     ))?;
     Ok(())
 }

@@ -33,8 +33,14 @@ pub(super) async fn check(global: &Global) -> anyhow::Result<ExitCode> {
         // A SQLite file that is not there yet is made by the first `careloop serve`.
         Ok(_) if is_to_be_made(config.store.url.open()) => {}
         Ok(root) => {
-            if let Err(error) = Store::open_beside(&config.store, root).await {
-                problems.push(error.to_string());
+            let opened = Store::open_beside(&config.store, root).await;
+            let checked = match opened {
+                Ok(store) => store.check_root().await,
+                Err(error) => Err(error),
+            };
+            match checked {
+                Ok(note) => note.iter().for_each(|note| output::error(note)),
+                Err(error) => problems.push(error.to_string()),
             }
         }
     }

@@ -17,6 +17,7 @@ mod message;
 mod outreach;
 pub mod output;
 mod person;
+mod rotate;
 mod serve;
 mod status;
 mod story;
@@ -97,7 +98,7 @@ enum Command {
     /// Show the configuration's manual.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Make the root key, or show what each key protects.
+    /// Make the root key, rotate keys, or show what each one protects.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Copy an embedded (SQLite) store to a file while it is in use.
@@ -175,7 +176,11 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
 fn code_of(error: &anyhow::Error) -> u8 {
     let set_up = matches!(
         error.downcast_ref::<crate::store::Error>(),
-        Some(crate::store::Error::Setup(_) | crate::store::Error::NoTenant(_))
+        Some(
+            crate::store::Error::Setup(_)
+                | crate::store::Error::NoTenant(_)
+                | crate::store::Error::RootKey(_)
+        )
     );
     if set_up || error.is::<context::Misconfigured>() {
         CONFIGURATION

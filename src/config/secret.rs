@@ -1,5 +1,6 @@
 //! Reading secrets: from a file that only careloop can read, the environment, or systemd.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ pub(super) fn secret_line(
     match text {
         Some(text) if !text.is_empty() && !text.contains('\n') => Ok(text.to_owned()),
         _ => Err(problem(
-            describe(source),
+            source.to_string(),
             "expected one line of UTF-8 text, found something else".into(),
             "write the value alone into it",
         )),
@@ -146,11 +147,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     )
 }
 
-fn describe(source: &KeySource) -> String {
-    match source {
-        KeySource::File(path) => path.display().to_string(),
-        KeySource::Env(name) => format!("environment variable {name}"),
-        KeySource::SystemdCredential(name) => format!("systemd credential {name}"),
+impl fmt::Display for KeySource {
+    /// Where it is, never what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::SystemdCredential(name) => write!(f, "systemd credential {name}"),
+        }
     }
 }
 

@@ -21,10 +21,9 @@ use crate::intake::mllp::{Bound, Station};
 use crate::intake::{self, Door, Readiness};
 use crate::mapping::{Bundle, Layer};
 use crate::site::{Feed, Site};
-use crate::store::Store;
+use crate::store::{RootKeys, Store};
 use crate::telemetry::{Flush, Metrics, Otlp};
 use crate::trace::Tracer;
-use crate::vault::Key;
 
 mod gauges;
 mod stations;
@@ -91,11 +90,9 @@ impl Floor {
 ///
 /// # Errors
 /// When it cannot be read or is not a key, with what to do.
-pub fn root_key(config: &Config) -> anyhow::Result<Key> {
-    let text = config::secret(&config.root_key)
-        .map_err(|problem| anyhow::anyhow!("{problem}"))
-        .context("the root key cannot be read; make one with `careloop keys init`")?;
-    Ok(Key::from_root_text(&text)?)
+pub fn root_key(config: &Config) -> anyhow::Result<RootKeys> {
+    RootKeys::read(&config.root_key)
+        .context("the root key cannot be read; make one with `careloop keys init`")
 }
 
 /// One tenant with everything compiled, or every problem.
@@ -181,6 +178,9 @@ impl Daemon {
     /// When anything of it is not possible, with what to do; nothing is left running then.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.store, root_key(&config)?).await?;
+        if let Some(note) = store.check_root().await? {
+            tracing::warn!("{note}");
+        }
         let mut sites = Vec::new();
         for tenant in &config.tenants {
             let number = store.ensure_tenant(&tenant.name, clock::now()).await?;

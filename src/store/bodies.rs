@@ -8,7 +8,7 @@ use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
 use crate::message::State;
 use crate::phi::Phi;
-use crate::vault::{KeyId, Place, open};
+use crate::vault::{Place, key_of, open};
 
 /// Bodies removed in one transaction, so that intake never waits long.
 const REMOVED_AT_ONCE: i64 = 500;
@@ -81,10 +81,10 @@ impl Tx {
         let Some(cell) = body else {
             return Ok(Err(Code::BodyUnreadable));
         };
-        let Some(key) = cell.get(3..7).and_then(|id| <[u8; 4]>::try_from(id).ok()) else {
+        let Ok(key) = key_of(&cell) else {
             return Ok(Err(Code::BodyUnreadable));
         };
-        let key = match self.known_inbox_key(KeyId(u32::from_be_bytes(key))).await {
+        let key = match self.known_inbox_key(key).await {
             Ok(key) => key,
             Err(Error::Vault(_)) => return Ok(Err(Code::BodyUnreadable)),
             Err(other) => return Err(other),

@@ -1,22 +1,39 @@
-//! A tenant's keys: loaded once, made on first use.
+//! A tenant's keys: loaded once, made on first use, looked at again while others rotate them.
+//!
+//! What was wrapped names its tenant key, and opens with that one. What is wrapped is wrapped under
+//! the key that is active in the same transaction, whose row stays locked until the commit: once a
+//! rotation has committed, nothing new names the key before it, whatever a process remembers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::dialect::{row, rows, run};
-use super::tx::{Inner, Tx, scoped};
-use super::{Error, Pools, Store, TenantId};
-use crate::vault::{IndexKey, Key, KeyId, Place};
+use super::dialect::{row, rows, run, sql};
+use super::roots::RootKeys;
+use super::tx::{Bare, Tx};
+use super::{Error, Store, TenantId};
+use crate::vault::{self, IndexKey, Key, KeyId, Place, key_of};
+
+/// How long a process remembers a tenant key that may have been destroyed meanwhile.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// How often a statement is asked again because somebody rotated between two statements.
+pub(super) const LOOKS: u32 = 3;
 
 /// The opened keys of one tenant.
 pub struct TenantKeys {
-    pub(super) tenant: Key,
+    roots: Arc<RootKeys>,
+    opened: RwLock<Opened>,
     /// Blind indexes, task keys and hashed references.
     pub index: IndexKey,
     pub(super) inbox: Mutex<HashMap<KeyId, Key>>,
+}
+
+/// Tenant keys by number, and since when they may be out of date.
+struct Opened {
+    keys: HashMap<KeyId, Key>,
+    since: Instant,
 }
 
 #[cfg(test)]
@@ -24,25 +41,46 @@ impl TenantKeys {
     /// Fresh keys that no database knows, for tests that need no store.
     pub fn fresh() -> Self {
         let key = Key::generate(KeyId(1)).expect("random bytes");
-        Self {
-            index: IndexKey::new(&key),
-            tenant: key,
-            inbox: Mutex::default(),
-        }
+        let root = Key::generate_root().expect("random bytes");
+        Self::new(Arc::new(RootKeys::from(root)), key.clone(), &key)
     }
 }
 
-/// How many cells and rows each key of a tenant protects.
-#[derive(Clone, Debug, Serialize)]
-pub struct KeyStatus {
-    /// `tenant`, `index`, `inbox` or `person`.
-    pub purpose: String,
-    /// Keys of this purpose.
-    pub keys: i64,
-    /// Of these, how many still seal.
-    pub active: i64,
-    /// When the newest was made (RFC 3339).
-    pub newest: Option<String>,
+impl TenantKeys {
+    fn new(roots: Arc<RootKeys>, tenant: Key, index: &Key) -> Self {
+        Self {
+            roots,
+            opened: RwLock::new(Opened {
+                keys: HashMap::from([(tenant.id(), tenant)]),
+                since: Instant::now(),
+            }),
+            index: IndexKey::new(index),
+            inbox: Mutex::default(),
+        }
+    }
+
+    /// The tenant key of this number, if it was opened before.
+    pub(super) fn opened(&self, id: KeyId) -> Option<Key> {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.keys.get(&id).cloned()
+    }
+
+    fn keep(&self, key: Key) {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        opened.keys.insert(key.id(), key);
+    }
+
+    fn is_old(&self) -> bool {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.since.elapsed() > REMEMBERED
+    }
+
+    /// Forgets every tenant key that is not among `standing`.
+    fn forget_others(&self, standing: &[KeyId]) {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        opened.keys.retain(|id, _| standing.contains(id));
+        opened.since = Instant::now();
+    }
 }
 
 fn key_place(purpose: &str, id: KeyId) -> ([u8; 4], String) {
@@ -65,7 +103,7 @@ pub(super) fn wrap(
     Ok(key.wrap(outer, &place)?)
 }
 
-fn unwrap(
+pub(super) fn unwrap(
     outer: &Key,
     tenant: TenantId,
     purpose: &str,
@@ -82,50 +120,68 @@ fn unwrap(
     Ok(Key::unwrap(id, wrapped, outer, &place)?)
 }
 
-/// Days since 1970: the number of the inbox key of a day.
-pub(super) fn day_of(at: Timestamp) -> KeyId {
-    KeyId(u32::try_from(at.as_second().div_euclid(86_400)).unwrap_or(0))
+/// Where a person's wrapped key belongs.
+pub(super) fn person_key_place(tenant: TenantId, person: &uuid::Uuid) -> Place<'_> {
+    Place {
+        tenant: tenant.0,
+        table: "person_key",
+        column: "wrapped",
+        row: person.as_bytes(),
+    }
+}
+
+pub(super) fn number(id: i64) -> KeyId {
+    KeyId(u32::try_from(id).unwrap_or(0))
 }
 
 impl Store {
     pub(super) async fn tenant_keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, Error> {
-        if let Some(keys) = self.keys.read().await.get(&tenant) {
-            return Ok(Arc::clone(keys));
+        let known = self.keys.read().await.get(&tenant).map(Arc::clone);
+        if let Some(keys) = known {
+            if keys.is_old() {
+                self.forget_destroyed(tenant, &keys).await?;
+            }
+            return Ok(keys);
         }
         let mut bare = self.bare(tenant).await?;
         let found = rows!(
             bare,
             (String, i64, Vec<u8>),
-            "SELECT purpose, id, wrapped FROM tenant_key WHERE tenant = $1 AND purpose IN ('tenant', 'index') AND state = 'active'"
+            "SELECT purpose, id, wrapped FROM tenant_key WHERE tenant = $1 AND (purpose = 'tenant' AND state <> 'destroyed' OR purpose = 'index' AND state = 'active')"
         )?;
         drop(bare);
-        let find = |purpose: &str| found.iter().find(|(name, ..)| name == purpose);
-        let (Some((_, tenant_id, tenant_key)), Some((_, index_id, index))) =
-            (find("tenant"), find("index"))
+        let Some((_, index_id, index)) = found.iter().find(|(purpose, ..)| purpose == "index")
         else {
             return Err(Error::NoTenant(tenant.0.to_string()));
         };
-        let id = |number: i64| KeyId(u32::try_from(number).unwrap_or(0));
-        let tenant_key = unwrap(&self.root, tenant, "tenant", id(*tenant_id), tenant_key)?;
-        let index = unwrap(&tenant_key, tenant, "index", id(*index_id), index)?;
-        let keys = Arc::new(TenantKeys {
-            tenant: tenant_key,
-            index: IndexKey::new(&index),
-            inbox: Mutex::default(),
-        });
+        let outer = key_of(index)?;
+        let tenant_key = found
+            .iter()
+            .find(|(purpose, id, _)| purpose == "tenant" && number(*id) == outer)
+            .ok_or(vault::Error::NoKey(outer.0))?;
+        let root = self.roots.find(key_of(&tenant_key.2)?)?;
+        let tenant_key = unwrap(&root, tenant, "tenant", outer, &tenant_key.2)?;
+        let index = unwrap(&tenant_key, tenant, "index", number(*index_id), index)?;
+        let keys = TenantKeys::new(Arc::clone(&self.roots), tenant_key, &index);
+        let keys = Arc::new(keys);
         self.keys.write().await.insert(tenant, Arc::clone(&keys));
         Ok(keys)
     }
 
-    /// A transaction before the tenant's keys are known; only this file uses it.
-    async fn bare(&self, tenant: TenantId) -> Result<Bare, Error> {
-        let inner = match &self.pools {
-            Pools::Postgres(pool) => Inner::Postgres(scoped(pool, tenant).await?),
-            Pools::Sqlite { writer, .. } => {
-                Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
-        };
-        Ok(Bare { inner, tenant })
+    async fn forget_destroyed(
+        &self,
+        tenant: TenantId,
+        keys: &Arc<TenantKeys>,
+    ) -> Result<(), Error> {
+        let mut tx = self.read_with(tenant, Arc::clone(keys)).await?;
+        let standing = rows!(
+            tx,
+            (i64,),
+            "SELECT id FROM tenant_key WHERE tenant = $1 AND purpose = 'tenant' AND state <> 'destroyed'"
+        )?;
+        let standing: Vec<KeyId> = standing.into_iter().map(|(id,)| number(id)).collect();
+        keys.forget_others(&standing);
+        Ok(())
     }
 
     pub(super) async fn ensure_tenant_keys(
@@ -133,12 +189,6 @@ impl Store {
         tenant: TenantId,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let tenant_key = Key::generate(KeyId(1))?;
-        let index = Key::generate(KeyId(1))?;
-        let made = [
-            ("tenant", wrap(&self.root, tenant, "tenant", &tenant_key)?),
-            ("index", wrap(&tenant_key, tenant, "index", &index)?),
-        ];
         let mut bare = self.bare(tenant).await?;
         let existing = row!(
             bare,
@@ -146,123 +196,158 @@ impl Store {
             "SELECT count(*) FROM tenant_key WHERE tenant = $1"
         )?;
         if existing.is_none_or(|(count,)| count == 0) {
-            for (purpose, wrapped) in &made {
-                run!(
-                    bare,
-                    "INSERT INTO tenant_key (tenant, purpose, id, wrapped, state, created_at) VALUES ($1, $2, 1, $3, 'active', $4) ON CONFLICT (tenant, purpose, id) DO NOTHING",
-                    *purpose,
-                    wrapped.as_slice(),
-                    now.as_microsecond()
-                )?;
-            }
+            bare.inner.alone_with_keys().await?;
+            self.make_tenant_keys(&mut bare, now).await?;
         }
         bare.commit().await?;
         self.tenant_keys(tenant).await.map(drop)
     }
 
-    /// How many keys of each purpose a tenant has.
+    /// A new tenant's keys, under the root key that the other tenants' keys are under.
+    async fn make_tenant_keys(&self, bare: &mut Bare, now: Timestamp) -> Result<(), Error> {
+        let tenant = bare.tenant;
+        let named = bare.named_root().await?;
+        bare.turn_to(tenant).await?;
+        let root = self.roots.find(named.unwrap_or_else(|| self.roots.id()))?;
+        let tenant_key = Key::generate(KeyId(1))?;
+        let index = Key::generate(KeyId(1))?;
+        let made = [
+            ("tenant", wrap(&root, tenant, "tenant", &tenant_key)?),
+            ("index", wrap(&tenant_key, tenant, "index", &index)?),
+        ];
+        let mut new = 0;
+        for (purpose, wrapped) in &made {
+            new += run!(
+                bare,
+                "INSERT INTO tenant_key (tenant, purpose, id, wrapped, state, created_at) VALUES ($1, $2, 1, $3, 'active', $4) ON CONFLICT (tenant, purpose, id) DO NOTHING",
+                *purpose,
+                wrapped.as_slice(),
+                now.as_microsecond()
+            )?;
+        }
+        if new > 0 {
+            bare.note_root(root.id(), now).await?;
+        }
+        Ok(())
+    }
+
+    /// The root key that the store's keys are under; none before the first tenant.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn key_status(&self, tenant: TenantId) -> Result<Vec<KeyStatus>, Error> {
-        let mut tx = self.read(tenant).await?;
-        let mut found = rows!(
-            tx,
-            (String, i64, i64, Option<i64>),
-            "SELECT purpose, count(*), sum(CASE WHEN state = 'active' THEN 1 ELSE 0 END), max(created_at) FROM tenant_key WHERE tenant = $1 GROUP BY purpose ORDER BY purpose"
-        )?;
-        found.extend(rows!(
-            tx,
-            (String, i64, i64, Option<i64>),
-            "SELECT 'person', count(*), count(*), max(created_at) FROM person_key WHERE tenant = $1"
-        )?);
-        Ok(found
-            .into_iter()
-            .map(|(purpose, keys, active, newest)| KeyStatus {
-                purpose,
-                keys,
-                active,
-                newest: newest
-                    .and_then(|at| Timestamp::from_microsecond(at).ok())
-                    .map(|at| at.to_string()),
-            })
-            .collect())
+    pub async fn named_root(&self) -> Result<Option<KeyId>, Error> {
+        self.bare(TenantId(0)).await?.named_root().await
+    }
+
+    /// Looks whether the root key that the store's keys are under is at hand; a note for the operator
+    /// where something is left to do.
+    ///
+    /// # Errors
+    /// [`Error::RootKey`] when it is not, with what to do.
+    pub async fn check_root(&self) -> Result<Option<String>, Error> {
+        if let Some(named) = self.named_root().await? {
+            self.roots.find(named)?;
+        }
+        Ok(self.roots.unfinished())
     }
 }
 
-struct Bare {
-    inner: Inner,
-    tenant: TenantId,
-}
-
 impl Bare {
-    async fn commit(self) -> Result<(), Error> {
-        match self.inner {
-            Inner::Postgres(tx) => tx.commit().await?,
-            Inner::Sqlite(tx) => tx.commit().await?,
+    /// The root key that some tenant's key is under; sees another tenant's rows afterwards.
+    async fn named_root(&mut self) -> Result<Option<KeyId>, Error> {
+        for tenant in self.tenants().await? {
+            self.turn_to(tenant).await?;
+            let found = row!(
+                self,
+                (Vec<u8>,),
+                "SELECT wrapped FROM tenant_key WHERE tenant = $1 AND purpose = 'tenant' AND state = 'active'"
+            )?;
+            if let Some((wrapped,)) = found {
+                return Ok(Some(key_of(&wrapped)?));
+            }
         }
+        Ok(None)
+    }
+
+    /// Notes since when the tenant's keys are under a root key.
+    pub(super) async fn note_root(&mut self, root: KeyId, now: Timestamp) -> Result<(), Error> {
+        run!(
+            self,
+            "UPDATE root_key SET until_at = $2 WHERE tenant = $1 AND until_at IS NULL",
+            now.as_microsecond()
+        )?;
+        run!(
+            self,
+            "INSERT INTO root_key (tenant, id, since_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (tenant, id) DO UPDATE SET since_at = excluded.since_at, until_at = NULL",
+            i64::from(root.0),
+            now.as_microsecond()
+        )?;
         Ok(())
     }
 }
 
 impl Tx {
-    /// The inbox key of the day of `at`, made when it is the day's first message.
-    pub(super) async fn inbox_key(&mut self, at: Timestamp) -> Result<Key, Error> {
-        let id = day_of(at);
-        if let Some(key) = self.cached_inbox_key(id) {
-            return Ok(key);
+    /// The tenant key under which something is to be wrapped now. Its row is locked until the end of
+    /// the transaction, so that no rotation comes in between.
+    pub(super) async fn sealing_key(&mut self) -> Result<Key, Error> {
+        // While a rotation commits, the statement sees the old key retired and the new one not yet.
+        for _ in 0..LOOKS {
+            let statement = sql!(self,
+                postgres: "SELECT id, wrapped FROM tenant_key WHERE tenant = $1 AND purpose = 'tenant' AND state = 'active' FOR SHARE",
+                sqlite: "SELECT id, wrapped FROM tenant_key WHERE tenant = $1 AND purpose = 'tenant' AND state = 'active'");
+            if let Some((id, wrapped)) = row!(self, (i64, Vec<u8>), statement)? {
+                return self.open_tenant_key(number(id), &wrapped);
+            }
         }
-        let fresh = Key::generate(id)?;
-        let wrapped = wrap(&self.keys.tenant, self.tenant, "inbox", &fresh)?;
-        run!(
-            self,
-            "INSERT INTO tenant_key (tenant, purpose, id, wrapped, state, created_at) VALUES ($1, 'inbox', $2, $3, 'active', $4) ON CONFLICT (tenant, purpose, id) DO NOTHING",
-            i64::from(id.0),
-            wrapped.as_slice(),
-            at.as_microsecond()
-        )?;
-        // Another process may have made it first; what stands in the row is the key. It is not
-        // cached here: this transaction may still be rolled back, and the row with it.
-        self.stored_inbox_key(id).await
+        Err(Error::Conflict)
     }
 
-    /// The inbox key that sealed a body.
-    pub(super) async fn known_inbox_key(&mut self, id: KeyId) -> Result<Key, Error> {
-        if let Some(key) = self.cached_inbox_key(id) {
+    fn open_tenant_key(&self, id: KeyId, wrapped: &[u8]) -> Result<Key, Error> {
+        if let Some(key) = self.keys.opened(id) {
             return Ok(key);
         }
-        let key = self.stored_inbox_key(id).await?;
-        let mut cache = self
-            .keys
-            .inbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        cache.insert(id, key.clone());
+        let root = self.keys.roots.find(key_of(wrapped)?)?;
+        let key = unwrap(&root, self.tenant, "tenant", id, wrapped)?;
+        self.keys.keep(key.clone());
         Ok(key)
     }
 
-    fn cached_inbox_key(&self, id: KeyId) -> Option<Key> {
-        self.keys
-            .inbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned()
+    /// Opens the tenant keys that `cells` name; whether all of them are there. Where one is not, it
+    /// was destroyed after the cells were read, and these are to be read again.
+    pub(super) async fn can_unwrap<'a>(
+        &mut self,
+        cells: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<bool, Error> {
+        let mut wanted = Vec::new();
+        for cell in cells {
+            let id = key_of(cell)?;
+            if self.keys.opened(id).is_none() && !wanted.contains(&id) {
+                wanted.push(id);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(true);
+        }
+        let found = rows!(
+            self,
+            (i64, Vec<u8>),
+            "SELECT id, wrapped FROM tenant_key WHERE tenant = $1 AND purpose = 'tenant' AND state <> 'destroyed'"
+        )?;
+        for (id, wrapped) in found {
+            let id = number(id);
+            if wanted.contains(&id) {
+                self.open_tenant_key(id, &wrapped)?;
+                wanted.retain(|other| *other != id);
+            }
+        }
+        Ok(wanted.is_empty())
     }
 
-    async fn stored_inbox_key(&mut self, id: KeyId) -> Result<Key, Error> {
-        let found = row!(
-            self,
-            (Vec<u8>,),
-            "SELECT wrapped FROM tenant_key WHERE tenant = $1 AND purpose = 'inbox' AND id = $2",
-            i64::from(id.0)
-        )?;
-        let Some((wrapped,)) = found else {
-            return Err(Error::Vault(crate::vault::Error::WrongKey {
-                expected: id.0,
-                found: 0,
-            }));
-        };
-        unwrap(&self.keys.tenant, self.tenant, "inbox", id, &wrapped)
+    /// The opened tenant key that a cell names.
+    pub(super) fn outer_key(&self, cell: &[u8]) -> Result<Key, Error> {
+        let id = key_of(cell)?;
+        let found = self.keys.opened(id);
+        Ok(found.ok_or(vault::Error::NoKey(id.0))?)
     }
 }

@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use super::dialect::among;
 use super::effects::{FindingRow, TaskRow};
+use super::keys::{LOOKS, number, person_key_place};
 use super::record::{AssertionCell, ContactRow, Member, Record, assertion_row, at, mode_from};
 use super::topics::StoredDetail;
 use super::{Error, TenantKeys, Tx};
 use crate::care::{FindingState, TaskState};
 use crate::crm::{Assertion, Group, Identifier};
-use crate::vault::{Key, KeyId, Place};
+use crate::vault::{Key, Place};
 
 /// Records that are being read together, and where each member's rows belong.
 pub(super) struct Gathered {
@@ -66,6 +67,9 @@ impl Gathered {
         self.records
     }
 }
+
+/// Root, person, version, number of the person's key, and that key.
+type WrappedMember = (Uuid, Uuid, i64, i64, Vec<u8>);
 
 impl TenantKeys {
     /// The blind index of an identifier.
@@ -162,26 +166,12 @@ impl Tx {
 
     /// A record for each of `roots`, with its members and nothing else.
     pub(super) async fn members(&mut self, roots: &[Uuid]) -> Result<Vec<Record>, Error> {
-        let found = among!(
-            self,
-            (Uuid, Uuid, i64, i64, Vec<u8>),
-            "WITH RECURSIVE member (root, id) AS (SELECT id, id FROM person WHERE tenant = $1 AND id = ANY($2) \
-             UNION SELECT member.root, link.retired FROM member JOIN person_link AS link ON link.tenant = $1 AND link.survivor = member.id AND link.until_at IS NULL) \
-             SELECT member.root, person.id, person.version, person_key.id, person_key.wrapped FROM member \
-             JOIN person ON person.tenant = $1 AND person.id = member.id \
-             JOIN person_key ON person_key.tenant = $1 AND person_key.person = member.id",
-            roots
-        )?;
+        let found = self.wrapped_members(roots).await?;
         let mut members: HashMap<Uuid, Vec<Member>> = HashMap::new();
         for (root, id, version, key_id, wrapped) in found {
-            let key_id = KeyId(u32::try_from(key_id).unwrap_or(0));
-            let place = Place {
-                tenant: self.tenant.0,
-                table: "person_key",
-                column: "wrapped",
-                row: id.as_bytes(),
-            };
-            let key = Key::unwrap(key_id, &wrapped, &self.keys.tenant, &place)?;
+            let outer = self.outer_key(&wrapped)?;
+            let place = person_key_place(self.tenant, &id);
+            let key = Key::unwrap(number(key_id), &wrapped, &outer, &place)?;
             members.entry(root).or_default().push(Member {
                 person: id,
                 version,
@@ -196,6 +186,27 @@ impl Tx {
             }
         }
         Ok(records)
+    }
+
+    /// Root, person, version, and the wrapped key whose tenant key is at hand.
+    async fn wrapped_members(&mut self, roots: &[Uuid]) -> Result<Vec<WrappedMember>, Error> {
+        for _ in 0..LOOKS {
+            let found: Vec<WrappedMember> = among!(
+                self,
+                WrappedMember,
+                "WITH RECURSIVE member (root, id) AS (SELECT id, id FROM person WHERE tenant = $1 AND id = ANY($2) \
+             UNION SELECT member.root, link.retired FROM member JOIN person_link AS link ON link.tenant = $1 AND link.survivor = member.id AND link.until_at IS NULL) \
+             SELECT member.root, person.id, person.version, person_key.id, person_key.wrapped FROM member \
+             JOIN person ON person.tenant = $1 AND person.id = member.id \
+             JOIN person_key ON person_key.tenant = $1 AND person_key.person = member.id",
+                roots
+            )?;
+            let cells = found.iter().map(|(.., wrapped)| wrapped.as_slice());
+            if self.can_unwrap(cells).await? {
+                return Ok(found);
+            }
+        }
+        Err(Error::Conflict)
     }
 
     async fn assertions(&mut self, all: &mut Gathered) -> Result<(), Error> {

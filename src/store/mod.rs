@@ -18,6 +18,8 @@ mod effects;
 mod identity;
 mod feedback;
 mod inbox;
+mod inbox_keys;
+mod key_status;
 mod keys;
 mod lanes;
 mod levels;
@@ -33,6 +35,8 @@ mod proposals;
 mod record;
 mod rests;
 mod revise;
+mod roots;
+mod rotate;
 mod statement;
 mod topics;
 mod standing;
@@ -58,7 +62,8 @@ pub use effects::{
 pub use feedback::{ContactMade, Returned, StandingHold};
 pub use identity::{LinkRow, Owner};
 pub use inbox::{Claim, Claimed};
-pub use keys::{KeyStatus, TenantKeys};
+pub use key_status::{KeyStatus, Period};
+pub use keys::TenantKeys;
 pub use lanes::Lease;
 pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
@@ -66,6 +71,8 @@ pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
 pub use proposals::{NewProposal, ProposalRow, ToldLink};
 pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
+pub use roots::{RootKeys, beside, kept};
+pub use rotate::{RootRotation, TenantRotation};
 pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
 pub use stop::{OutreachStop, Preview};
 pub use story::{AnswerTold, DecisionTold, TaskStory, VersionTold};
@@ -81,8 +88,6 @@ use std::sync::Arc;
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::RwLock;
 
-use crate::vault::Key;
-
 /// A tenant's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(pub i64);
@@ -91,7 +96,7 @@ pub struct TenantId(pub i64);
 #[derive(Clone)]
 pub struct Store {
     pools: Pools,
-    root: Arc<Key>,
+    roots: Arc<RootKeys>,
     keys: Arc<RwLock<HashMap<TenantId, Arc<TenantKeys>>>>,
     tenants: Arc<RwLock<HashMap<String, TenantId>>>,
     /// Held for as long as the process owns the SQLite file.
@@ -124,6 +129,10 @@ pub enum Error {
     /// The claim ended and belongs to somebody else: this outcome is not written.
     #[error("the claim has ended; its work belongs to another worker")]
     ClaimLost,
+    /// The root key that the store's keys are under is not at hand: an operator must act; until then
+    /// nothing is lost.
+    #[error("{0}")]
+    RootKey(String),
     /// Something sealed does not open.
     #[error(transparent)]
     Vault(#[from] crate::vault::Error),
@@ -147,11 +156,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether time alone can heal it.
+    /// Whether it may heal without a change of what is stored.
     pub const fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::Temporary(_) | Self::Conflict | Self::Taken | Self::ClaimLost
+            Self::Temporary(_) | Self::Conflict | Self::Taken | Self::ClaimLost | Self::RootKey(_)
         )
     }
 }

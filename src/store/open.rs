@@ -11,9 +11,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
-use super::{Error, Pools, Store, TenantId};
+use super::{Error, Pools, RootKeys, Store, TenantId};
 use crate::config::StoreConfig;
-use crate::vault::Key;
 
 /// After this long without use a connection is asked whether it lives.
 const QUIET: Duration = Duration::from_secs(1);
@@ -28,8 +27,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Setup`] when an operator must act, [`Error::Temporary`] when the database is away.
-    pub async fn open(config: &StoreConfig, root: Key) -> Result<Self, Error> {
-        Self::open_as(config, root, true).await
+    pub async fn open(config: &StoreConfig, roots: RootKeys) -> Result<Self, Error> {
+        Self::open_as(config, roots, true).await
     }
 
     /// Opens the store beside a running daemon, for commands. A SQLite file may then be read and
@@ -37,11 +36,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub async fn open_beside(config: &StoreConfig, root: Key) -> Result<Self, Error> {
-        Self::open_as(config, root, false).await
+    pub async fn open_beside(config: &StoreConfig, roots: RootKeys) -> Result<Self, Error> {
+        Self::open_as(config, roots, false).await
     }
 
-    async fn open_as(config: &StoreConfig, root: Key, own: bool) -> Result<Self, Error> {
+    async fn open_as(config: &StoreConfig, roots: RootKeys, own: bool) -> Result<Self, Error> {
         let url = config.url.open();
         let (pools, owner) = match url.strip_prefix("sqlite:") {
             Some(path) => {
@@ -59,7 +58,7 @@ impl Store {
         };
         let store = Self {
             pools,
-            root: Arc::new(root),
+            roots: Arc::new(roots),
             keys: Arc::default(),
             tenants: Arc::default(),
             _owner: owner,

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::dialect::many;
 use super::effects::Effects;
+use super::keys::person_key_place;
 use super::record::{AssertionCell, ContactRow, Member, assertion_row};
 use super::{Error, Tx};
 use crate::crm::Assertion;
-use crate::vault::Place;
 
 /// An identifier to be learned.
 struct Learned<'a> {
@@ -62,15 +62,14 @@ impl Tx {
             |member| member.person,
             now.as_microsecond()
         );
+        if new.is_empty() {
+            return Ok(());
+        }
+        let outer = self.sealing_key().await?;
         let mut keys = Vec::with_capacity(new.len());
         for member in new {
-            let place = Place {
-                tenant: self.tenant.0,
-                table: "person_key",
-                column: "wrapped",
-                row: member.person.as_bytes(),
-            };
-            let wrapped = member.key.wrap(&self.keys.tenant, &place)?;
+            let place = person_key_place(self.tenant, &member.person);
+            let wrapped = member.key.wrap(&outer, &place)?;
             keys.push((member.person, i64::from(member.key.id().0), wrapped));
         }
         many!(

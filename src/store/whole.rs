@@ -32,6 +32,24 @@ impl Store {
         }
     }
 
+    /// Lets go of the pages of an embedded store that still hold what was overwritten. Where somebody
+    /// reads them for longer than a moment they go with the next ones: nobody waits for it.
+    pub(super) async fn forget_old_pages(&self) {
+        let Pools::Sqlite { writer, .. } = &self.pools else {
+            return;
+        };
+        let Ok(mut connection) = writer.acquire().await else {
+            return;
+        };
+        for statement in [
+            "PRAGMA busy_timeout = 250",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "PRAGMA busy_timeout = 5000",
+        ] {
+            drop(sqlx::query(statement).execute(&mut *connection).await);
+        }
+    }
+
     /// Writes a copy of an embedded store to `to`, while it is in use. The copy has outreach
     /// stopped for every tenant, wherever it is put.
     ///

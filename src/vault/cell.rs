@@ -6,7 +6,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
-use super::{Error, Key};
+use super::{Error, Key, KeyId};
 
 const MAGIC: [u8; 2] = *b"H1";
 const SUITE_AES_256_GCM: u8 = 1;
@@ -78,33 +78,40 @@ pub fn seal(key: &Key, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Error
     Ok(cell)
 }
 
+/// The number of the key that a cell wants.
+///
+/// # Errors
+/// [`Error::NoCell`].
+pub fn key_of(cell: &[u8]) -> Result<KeyId, Error> {
+    let no_cell = || Error::NoCell(cell.len());
+    if cell.len() < HEAD + TAG {
+        return Err(no_cell());
+    }
+    let id = cell
+        .strip_prefix(&MAGIC)
+        .and_then(|rest| rest.strip_prefix(&[SUITE_AES_256_GCM]))
+        .and_then(|rest| rest.first_chunk::<4>())
+        .ok_or_else(no_cell)?;
+    Ok(KeyId(u32::from_be_bytes(*id)))
+}
+
 /// Opens a cell that was sealed under `key` for `place`. There is no trial decryption: the cell
 /// says which key it wants.
 ///
 /// # Errors
 /// [`Error::NoCell`], [`Error::WrongKey`] or [`Error::Integrity`].
 pub fn open(key: &Key, place: &Place<'_>, cell: &[u8]) -> Result<Vec<u8>, Error> {
-    let no_cell = || Error::NoCell(cell.len());
-    if cell.len() < HEAD + TAG {
-        return Err(no_cell());
-    }
-    let (head, body) = cell.split_at(HEAD);
-    let (magic, rest) = head.split_at(2);
-    let (suite, rest) = rest.split_at(1);
-    let (id, nonce) = rest.split_at(4);
-    if magic != MAGIC || suite != [SUITE_AES_256_GCM] {
-        return Err(no_cell());
-    }
-    let id = <[u8; 4]>::try_from(id)
-        .map(u32::from_be_bytes)
-        .map_err(|_length| no_cell())?;
-    if id != key.id().0 {
+    let id = key_of(cell)?;
+    if id != key.id() {
         return Err(Error::WrongKey {
             expected: key.id().0,
-            found: id,
+            found: id.0,
         });
     }
-    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_length| no_cell())?;
+    let no_cell = || Error::NoCell(cell.len());
+    let (head, body) = cell.split_at_checked(HEAD).ok_or_else(no_cell)?;
+    let nonce = head.last_chunk::<NONCE_LEN>().ok_or_else(no_cell)?;
+    let nonce = Nonce::assume_unique_for_key(*nonce);
     let mut body = body.to_vec();
     let aad = Aad::from(place.additional_data(key));
     let length = cipher(key)?
@@ -118,7 +125,6 @@ pub fn open(key: &Key, place: &Place<'_>, cell: &[u8]) -> Result<Vec<u8>, Error>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::KeyId;
 
     fn place(row: &[u8]) -> Place<'_> {
         Place {
@@ -158,6 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_says_which_key_it_wants() {
+        let key = Key::generate(KeyId(0x0102_0304)).unwrap();
+        let cell = seal(&key, &place(b"a"), b"x").unwrap();
+        assert_eq!(key_of(&cell), Ok(KeyId(0x0102_0304)));
+        assert_eq!(cell[3..7], [1, 2, 3, 4], "statements compare these bytes");
+        assert_eq!(key_of(&[]), Err(Error::NoCell(0)), "what was destroyed");
+    }
+
+    #[test]
     fn a_wrapped_key_opens_what_it_sealed() {
         let outer = Key::generate(KeyId(1)).unwrap();
         let inner = Key::generate(KeyId(2)).unwrap();
@@ -169,9 +184,12 @@ mod tests {
 
     #[test]
     fn a_root_key_is_read_back_from_its_text() {
-        let key = Key::generate(KeyId(0)).unwrap();
+        let key = Key::generate_root().unwrap();
         let again = Key::from_root_text(key.to_root_text().as_bytes()).unwrap();
-        assert_eq!(key.bytes(), again.bytes());
+        assert_eq!((key.bytes(), key.id()), (again.bytes(), again.id()));
+        let raw = Key::from_root_text(key.bytes()).unwrap();
+        assert_eq!(key.id(), raw.id());
+        assert_ne!(key.id(), Key::generate_root().unwrap().id());
         assert!(Key::from_root_text(b"short").is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Symmetric keys: made, wrapped under another key, and wiped when dropped.
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
@@ -9,6 +10,16 @@ use super::cell::{Place, open, seal};
 /// The number by which a cell names its key, unique among the keys of its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u32);
+
+/// What a root key authenticates to get its number.
+const ROOT_KEY_ID: &[u8] = b"careloop root key id";
+
+impl KeyId {
+    /// The number as 8 hexadecimal digits, as root keys are named.
+    pub fn hex(self) -> String {
+        format!("{:08x}", self.0)
+    }
+}
 
 /// A 256-bit key with its number.
 #[derive(Clone)]
@@ -30,16 +41,35 @@ impl Key {
         Ok(Self { id, bytes })
     }
 
+    /// Makes a fresh root key. Its number is drawn from the key itself, so that what it wraps says
+    /// which root key it wants, wherever that one is kept.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`] when the system has none.
+    pub fn generate_root() -> Result<Self, Error> {
+        Ok(Self::root(Self::generate(KeyId(0))?.bytes))
+    }
+
+    /// The number is the start of a keyed hash under the key: it tells two keys apart, and nothing of
+    /// either.
+    fn root(bytes: Zeroizing<[u8; 32]>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref());
+        let hash = hmac::sign(&key, ROOT_KEY_ID);
+        let start = hash.as_ref().iter().take(4);
+        let id = start.fold(0_u32, |id, byte| (id << 8) | u32::from(*byte));
+        Self {
+            id: KeyId(id),
+            bytes,
+        }
+    }
+
     /// Reads a root key: 32 raw bytes, or 64 hexadecimal digits with optional white space around.
     ///
     /// # Errors
     /// [`Error::BadRootKey`] for anything else.
     pub fn from_root_text(text: &[u8]) -> Result<Self, Error> {
         if let Ok(raw) = <[u8; 32]>::try_from(text) {
-            return Ok(Self {
-                id: KeyId(0),
-                bytes: Zeroizing::new(raw),
-            });
+            return Ok(Self::root(Zeroizing::new(raw)));
         }
         let digits = text.trim_ascii();
         let mut bytes = Zeroizing::new([0_u8; 32]);
@@ -50,10 +80,7 @@ impl Key {
             let pair = std::str::from_utf8(pair).map_err(|_not_text| Error::BadRootKey(64))?;
             *byte = u8::from_str_radix(pair, 16).map_err(|_not_hex| Error::BadRootKey(64))?;
         }
-        Ok(Self {
-            id: KeyId(0),
-            bytes,
-        })
+        Ok(Self::root(bytes))
     }
 
     /// The key as 64 hexadecimal digits, for the root key's file.

@@ -2,13 +2,14 @@
 //!
 //! Root key (outside the database) ▸ tenant key ▸ person keys and inbox keys of the day ▸ cells.
 //! A cell names its key and is bound to its place (tenant, table, column, row), so a cell that was
-//! moved or swapped does not open.
+//! moved or swapped does not open. A root key's number is drawn from the key, so that it can be told
+//! from another one before anything is tried.
 
 mod cell;
 mod index;
 mod key;
 
-pub use cell::{Place, open, seal};
+pub use cell::{Place, key_of, open, seal};
 pub use index::IndexKey;
 pub use key::{Key, KeyId};
 
@@ -31,6 +32,11 @@ pub enum Error {
         /// The key that the cell names.
         found: u32,
     },
+    /// The key that the cell names is not there, or not any more.
+    #[error(
+        "cell: expected key {0} in the store, found none; was a part of another time restored?"
+    )]
+    NoKey(u32),
     /// The cell was changed, moved to another place, or sealed under another key.
     #[error(
         "cell: integrity failure; the cell was changed or moved, or the root key is another one"

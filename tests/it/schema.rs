@@ -272,7 +272,11 @@ async fn a_role_that_row_security_does_not_bind_is_refused() {
         connections: 4,
     };
     let root = Key::from_root_text("0123456789abcdef".repeat(4).as_bytes()).unwrap();
-    let refused = Store::open(&config, root).await.err().unwrap().to_string();
+    let refused = Store::open(&config, root.into())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         refused.contains("superuser") && refused.contains("application role"),
         "{refused}"

@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan};
 use super::TENANT;
 use super::feed::Act;
 use crate::config::Config;
-use crate::vault::{Key, KeyId};
+use crate::vault::Key;
 
 const CONFIG: &str = include_str!("careloop.toml");
 const LAYER: &str = include_str!("site.toml");
@@ -64,7 +64,7 @@ impl Folder {
         folder.write("careloop.toml", &config)?;
         folder.write("site.toml", LAYER)?;
         folder.write("consents.csv", &CONSENTS.replace("@TIME@", &recorded))?;
-        folder.write("careloop.key", &Key::generate(KeyId(0))?.to_root_text())?;
+        folder.write("careloop.key", &Key::generate_root()?.to_root_text())?;
         Ok(folder)
     }
 
