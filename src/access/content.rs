@@ -96,6 +96,8 @@ struct Limits {
     window: Option<Window>,
     valid_until: Timestamp,
     caps: Vec<Limit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_contact: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -123,6 +125,8 @@ pub(super) struct Known<'a> {
     pub(super) crm_id: Option<String>,
     pub(super) decision: (Uuid, &'a Decision),
     pub(super) caps: Vec<Limit>,
+    /// Where the task's own contacts have used a cap up: when it lets the next one through.
+    pub(super) next_contact: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
 
@@ -169,6 +173,7 @@ impl Content {
                 }),
                 valid_until: decision.valid_until.unwrap_or(task.due_at),
                 caps: known.caps,
+                next_contact: known.next_contact,
             },
             obligations: decision.obligations.clone(),
             consent: Consent {

@@ -59,6 +59,7 @@ impl Desk {
         let record = record.ok_or(Refusal::NotFound)?;
         let task = record.tasks.iter().find(|row| row.id == recorded.task);
         let task = task.ok_or(Refusal::NotFound)?;
+        pass.may_read(task.detail.purpose)?;
         let left = tx.has_left(task.id).await?;
         let view = pass.site.view(&record.assertions);
         let stopped = tx.outreach_stop().await?;
