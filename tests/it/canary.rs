@@ -47,7 +47,7 @@ const CANARIES: [&str; 30] = [
     "HELDKESTREL",
     "CRMX-Canarynumber-5512",
     "EVENT-Canarykestrel",
-    "No HbA1c result",
+    "HbA1c result on record",
 ];
 
 /// An MSH segment.

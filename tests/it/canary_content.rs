@@ -27,7 +27,7 @@ pub(crate) async fn read_as_crm(hub: &Serving) {
         }
         let content = answer.json();
         assert!(answer.body.contains("Zylophantine") && answer.body.contains("555-0177"), "the canary was never there");
-        assert!(answer.body.contains("No HbA1c result"));
+        assert!(answer.body.contains("HbA1c result on record"));
         person = content["person"]["id"].as_str().unwrap().replace("Patient/", "");
         read += 1;
     }
