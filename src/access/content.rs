@@ -5,11 +5,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::care::{TaskCode, TopicKind};
 use super::test_task::{TEST_FAMILY, TEST_PURPOSE};
-use crate::consent::{
-    Channel, Code, ContentClass, Decision, Limit, Obligation, Outcome, Purpose,
-};
+use crate::care::{TaskCode, TopicKind};
+use crate::consent::{Channel, Code, ContentClass, Decision, Limit, Obligation, Outcome, Purpose};
 use crate::crm::{ContactSystem, Demographics, Name, Priority};
 use crate::outbox::envelope::ulid;
 use crate::outbox::words::Need;
@@ -226,8 +224,9 @@ impl Content {
             },
             reasons: vec![Reason {
                 kind: TopicKind::General,
-                sentence: "A test of careloop and the CRM: there is no such person; contact nobody."
-                    .to_owned(),
+                sentence:
+                    "A test of careloop and the CRM: there is no such person; contact nobody."
+                        .to_owned(),
                 due: None,
             }],
             limits: Limits {

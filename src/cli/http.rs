@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use rustls::pki_types::ServerName;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -26,7 +27,15 @@ pub(super) struct Answer {
     /// The status.
     pub(super) status: u16,
     /// The body, which may be about a person.
-    pub(super) body: Phi<Vec<u8>>,
+    body: Phi<Vec<u8>>,
+}
+
+impl Answer {
+    /// What stands at a place (RFC 6901) of a body of JSON.
+    pub(super) fn at(&self, place: &str) -> Option<Value> {
+        let body: Value = serde_json::from_slice(self.body.open()).ok()?;
+        body.pointer(place).cloned()
+    }
 }
 
 impl Server<'_> {
@@ -87,7 +96,13 @@ async fn exchange(
     let read = stream.take(LONGEST).read_to_end(&mut answer).await;
     // Some servers end TLS without saying so; what came is then looked at as it is.
     read.map_or_else(
-        |error| if answer.is_empty() { Err(error) } else { Ok(()) },
+        |error| {
+            if answer.is_empty() {
+                Err(error)
+            } else {
+                Ok(())
+            }
+        },
         |_length| Ok(()),
     )?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");

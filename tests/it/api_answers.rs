@@ -87,7 +87,7 @@ async fn badly_asked(noting: &mut Noting, five: &[(String, String)], tokens: [&s
         let task = body
             .split("\"task\":\"")
             .nth(1)
-            .map(|rest| rest[..26].to_owned());
+            .and_then(|rest| Some(rest.split('"').next()?.to_owned()));
         let body = task.map_or_else(|| body.clone(), |task| body.replace(&task, &nowhere));
         assert_eq!(noting.ask(full, &line, &body).await.status, 404, "{line}");
         noting
@@ -109,15 +109,11 @@ async fn badly_asked(noting: &mut Noting, five: &[(String, String)], tokens: [&s
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_that_is_documented_is_given_and_no_other() {
-    let http = "requests_per_minute = 40\nrequest_timeout = \"3s\"".to_owned();
-    let hub = Hub::start(
-        Database::sqlite(),
-        Setup {
-            http,
-            ..Setup::default()
-        },
-    )
-    .await;
+    let setup = Setup {
+        http: "requests_per_minute = 40\nrequest_timeout = \"3s\"".to_owned(),
+        ..Setup::default()
+    };
+    let hub = Hub::start(Database::sqlite(), setup).await;
     let behind = Behind::open(&hub.database).await;
     let (person, task, path) = published(&hub).await;
     let mut noting = Noting {
@@ -140,32 +136,8 @@ async fn every_answer_that_is_documented_is_given_and_no_other() {
     badly_asked(&mut noting, &five, [&full, &events, "nobody"]).await;
     noting.ask(&none, &five[4].0, &five[4].1).await;
     taken_id(&hub, &mut noting, &five[0].1).await;
-    let fresh = join_all((0..5).map(|_| token(&hub, SCOPES))).await;
-    // Another process holds the store: a token that was not used yet is noted, and that waits.
-    let held = sqlx::SqlitePool::connect(&hub.database.url).await.unwrap();
-    let lock = held.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let late = five
-        .iter()
-        .zip(&fresh)
-        .map(|((line, body), token)| asked(&hub, token, line, body));
-    for answer in join_all(late).await {
-        assert_eq!(
-            answer.problem(),
-            (408, "request-timeout".to_owned()),
-            "{}",
-            answer.operation
-        );
-        noting.note(answer);
-    }
-    lock.rollback().await.unwrap();
-    behind.run("ALTER TABLE service_token RENAME TO away").await;
-    for (line, body) in &five {
-        assert_eq!(noting.ask(&full, line, body).await.status, 503);
-    }
-    behind.run("ALTER TABLE away RENAME TO service_token").await;
-    for (line, body) in &five {
-        while noting.ask(&full, line, body).await.status != 429 {}
-    }
+    too_late(&hub, &mut noting, &five).await;
+    not_now(&behind, &mut noting, &full, &five).await;
     let ended = r#""type":"completed""#;
     let body = five[4]
         .1
@@ -184,6 +156,36 @@ async fn every_answer_that_is_documented_is_given_and_no_other() {
             seen.insert(503); // the unit tests of the door see it
         }
         assert_eq!(seen, documented, "{operation}");
+    }
+}
+
+/// What each operation answers while another process holds the store: a token that was not used yet is
+/// noted, and that waits.
+async fn too_late(hub: &Hub, noting: &mut Noting, five: &[(String, String)]) {
+    let fresh = join_all((0..5).map(|_| token(hub, SCOPES))).await;
+    let held = sqlx::SqlitePool::connect(&hub.database.url).await.unwrap();
+    let lock = held.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let late = five
+        .iter()
+        .zip(&fresh)
+        .map(|((line, body), token)| asked(hub, token, line, body));
+    for answer in join_all(late).await {
+        let late = (408, "request-timeout".to_owned());
+        assert_eq!(answer.problem(), late, "{}", answer.operation);
+        noting.note(answer);
+    }
+    lock.rollback().await.unwrap();
+}
+
+/// What each operation answers while the store cannot be read, and to who asks too often.
+async fn not_now(behind: &Behind, noting: &mut Noting, full: &str, five: &[(String, String)]) {
+    behind.run("ALTER TABLE service_token RENAME TO away").await;
+    for (line, body) in five {
+        assert_eq!(noting.ask(full, line, body).await.status, 503);
+    }
+    behind.run("ALTER TABLE away RENAME TO service_token").await;
+    for (line, body) in five {
+        while noting.ask(full, line, body).await.status != 429 {}
     }
 }
 

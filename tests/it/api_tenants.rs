@@ -185,7 +185,9 @@ async fn standing(behind: &Behind) -> Vec<i64> {
     }
     let asked = format!("SELECT count(*) FROM task WHERE state = 'requested' AND {of}");
     counts.push(behind.number(&asked).await);
-    let read = format!("SELECT count(*) FROM test_task WHERE (read_at IS NOT NULL OR answer IS NOT NULL) AND {of}");
+    let read = format!(
+        "SELECT count(*) FROM test_task WHERE (read_at IS NOT NULL OR answer IS NOT NULL) AND {of}"
+    );
     counts.push(behind.number(&read).await);
     counts
 }

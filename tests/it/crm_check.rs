@@ -36,7 +36,12 @@ async fn as_crm(hub: &Hub, scopes: &str) -> [String; 4] {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
     std::fs::set_permissions(&file, mode).unwrap();
     let address = format!("http://{}", hub.daemon.http.unwrap());
-    let options = ["--token-file", &file.display().to_string(), "--hub", &address];
+    let options = [
+        "--token-file",
+        &file.display().to_string(),
+        "--hub",
+        &address,
+    ];
     options.map(ToOwned::to_owned)
 }
 
@@ -44,7 +49,10 @@ async fn as_crm(hub: &Hub, scopes: &str) -> [String; 4] {
 async fn check(hub: &Hub, options: &[String]) -> (String, bool) {
     let mut command = hub.process(&["crm", "check"]);
     command.args(options);
-    let output = tokio::process::Command::from(command).output().await.unwrap();
+    let output = tokio::process::Command::from(command)
+        .output()
+        .await
+        .unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     (told + &errors, output.status.success())
@@ -93,26 +101,49 @@ async fn crm(hub: &Hub, broker: &broker::Broker) -> Value {
     let token = token(hub, SCOPES).await;
     let taken = broker.take(QUEUE, 1).await;
     let envelope: Value = serde_json::from_slice(&taken[0].delivery.data).unwrap();
-    let schema: Value =
-        serde_json::from_str(careloop::outbox::schema::OUTREACH_TASK_TEXT).unwrap();
-    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-    let errors: Vec<String> = schema.iter_errors(&envelope).map(|error| error.to_string()).collect();
+    let schema: Value = serde_json::from_str(careloop::outbox::schema::OUTREACH_TASK_TEXT).unwrap();
+    let schema = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
+    let errors: Vec<String> = schema
+        .iter_errors(&envelope)
+        .map(|error| error.to_string())
+        .collect();
     assert!(errors.is_empty(), "{errors:#?}");
     let data = &envelope["data"];
     let task = data["task"]["id"].as_str().unwrap();
-    let content = asked(hub, &token, &format!("GET /v1/tasks/{task}/content?purpose=TREAT"), "").await;
+    let content = asked(
+        hub,
+        &token,
+        &format!("GET /v1/tasks/{task}/content?purpose=TREAT"),
+        "",
+    )
+    .await;
     assert_eq!(content.status, 200, "{}", content.body);
     let decision = data["consent"]["decisionId"].as_str().unwrap();
-    let recheck = asked(hub, &token, &format!("GET /v1/consent-decisions/{decision}"), "").await;
+    let recheck = asked(
+        hub,
+        &token,
+        &format!("GET /v1/consent-decisions/{decision}"),
+        "",
+    )
+    .await;
     assert_eq!(recheck.json()["holds"], true);
     let content = content.json();
     assert_eq!(content["consent"]["decisionId"], decision);
     assert_eq!(content["person"]["id"], data["for"]);
-    assert_eq!(content["contact"]["contactPoint"]["id"], data["contact"]["contactPoint"]);
+    assert_eq!(
+        content["contact"]["contactPoint"]["id"],
+        data["contact"]["contactPoint"]
+    );
     let event = json!({"id": "crm-1", "task": task, "version": 1, "type": "reached", "at": clock::now().to_string()});
     for (status, effect) in [(202, "applied"), (200, "repeated")] {
         let told = asked(hub, &token, "POST /v1/task-events", &event.to_string()).await;
-        assert_eq!((told.status, &told.json()["effect"]), (status, &effect.into()));
+        assert_eq!(
+            (told.status, &told.json()["effect"]),
+            (status, &effect.into())
+        );
     }
     content
 }
