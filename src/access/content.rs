@@ -5,12 +5,13 @@ use jiff::civil::Date;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::test_task::{TEST_FAMILY, TEST_PURPOSE};
 use crate::care::{TaskCode, TopicKind};
-use crate::consent::{Channel, ContentClass, Decision, Limit, Obligation, Purpose};
+use crate::consent::{Channel, Code, ContentClass, Decision, Limit, Obligation, Outcome, Purpose};
 use crate::crm::{ContactSystem, Demographics, Name, Priority};
 use crate::outbox::envelope::ulid;
 use crate::outbox::words::Need;
-use crate::store::{ContactRow, Record, TaskRow};
+use crate::store::{ContactRow, Record, TaskRow, TestTask};
 
 /// The names of the fields, as disclosures list them.
 pub(super) const FIELDS: &[&str] = &["name", "contact", "language", "needs", "reasons"];
@@ -96,6 +97,8 @@ struct Limits {
     window: Option<Window>,
     valid_until: Timestamp,
     caps: Vec<Limit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_contact: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -123,6 +126,8 @@ pub(super) struct Known<'a> {
     pub(super) crm_id: Option<String>,
     pub(super) decision: (Uuid, &'a Decision),
     pub(super) caps: Vec<Limit>,
+    /// Where the task's own contacts have used a cap up: when it lets the next one through.
+    pub(super) next_contact: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
 
@@ -169,6 +174,7 @@ impl Content {
                 }),
                 valid_until: decision.valid_until.unwrap_or(task.due_at),
                 caps: known.caps,
+                next_contact: known.next_contact,
             },
             obligations: decision.obligations.clone(),
             consent: Consent {
@@ -180,6 +186,66 @@ impl Content {
             },
             checked_at: known.now,
         })
+    }
+}
+
+impl Content {
+    /// The content of a test task: fixed words about a person who is not there, at a number that is
+    /// nobody's.
+    pub(super) fn of_test(task: &TestTask, policy: &str, now: Timestamp) -> Self {
+        let given = "Careloop-Check";
+        Self {
+            task: Task {
+                id: ulid(task.id),
+                version: 1,
+                code: TaskCode::OutreachCall,
+                priority: Priority::Routine,
+                due: task.ends_at,
+            },
+            person: Person {
+                id: format!("Patient/{}", ulid(task.person)),
+                crm_id: None,
+                name: FullName {
+                    text: format!("{given} {TEST_FAMILY}"),
+                    family: Some(TEST_FAMILY.to_owned()),
+                    given: vec![given.to_owned()],
+                },
+            },
+            contact: Reach {
+                channel: Channel::PhoneLive,
+                contact_point: Some(Point {
+                    id: format!("ContactPoint/{}", ulid(task.contact_point)),
+                    system: ContactSystem::Phone,
+                    value: "(555)555-0100".to_owned(),
+                    usage: None,
+                }),
+                language: "en".to_owned(),
+                needs: Vec::new(),
+            },
+            reasons: vec![Reason {
+                kind: TopicKind::General,
+                sentence:
+                    "A test of careloop and the CRM: there is no such person; contact nobody."
+                        .to_owned(),
+                due: None,
+            }],
+            limits: Limits {
+                content_class: ContentClass::C0,
+                window: None,
+                valid_until: task.ends_at,
+                caps: Vec::new(),
+                next_contact: None,
+            },
+            obligations: Vec::new(),
+            consent: Consent {
+                decision_id: ulid(task.decision),
+                decision: Outcome::Allow.name(),
+                reason_codes: vec![Code::Allowed.name()],
+                purpose: TEST_PURPOSE,
+                policy_version: policy.to_owned(),
+            },
+            checked_at: now,
+        }
     }
 }
 

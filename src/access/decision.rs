@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::disclose::decide;
 use super::{Desk, Pass, Refusal, Scope, covered};
 use crate::clock;
+use crate::consent::{Code, Outcome};
 use crate::outbox::envelope::{from_ulid, ulid};
-use crate::store::RecordedDecision;
+use crate::store::{RecordedDecision, TestTask};
 
 /// A decision as recorded, and what it would be now.
 #[derive(Serialize)]
@@ -53,12 +54,15 @@ impl Desk {
         pass.permits(Scope::DecisionRead)?;
         let id = from_ulid(id).ok_or(Refusal::NotFound)?;
         let mut tx = self.store.read(pass.site.tenant).await?;
-        let recorded = tx.recorded_decision(id).await?.ok_or(Refusal::NotFound)?;
         let now = clock::now();
+        let Some(recorded) = tx.recorded_decision(id).await? else {
+            return self.test_recheck(&mut tx, pass, (id, now)).await;
+        };
         let record = tx.load(recorded.person, now).await?;
         let record = record.ok_or(Refusal::NotFound)?;
         let task = record.tasks.iter().find(|row| row.id == recorded.task);
         let task = task.ok_or(Refusal::NotFound)?;
+        pass.may_read(task.detail.purpose)?;
         let left = tx.has_left(task.id).await?;
         let view = pass.site.view(&record.assertions);
         let stopped = tx.outreach_stop().await?;
@@ -85,6 +89,36 @@ impl Desk {
             recorded: recorded.into(),
             now: present,
         })
+    }
+}
+
+impl Recheck {
+    /// The decision of a test task, and what ended it.
+    pub(super) fn of_test(task: &TestTask, end: Option<&'static str>, now: Timestamp) -> Self {
+        let allow = Outcome::Allow.name();
+        let codes = vec![Code::Allowed.name()];
+        Self {
+            id: ulid(task.decision),
+            task: ulid(task.id),
+            holds: end.is_none(),
+            recorded: Recorded {
+                stage: "published".to_owned(),
+                at: task.made_at,
+                decision: allow.to_owned(),
+                reason_codes: vec![Code::Allowed.name().to_owned()],
+                valid_until: Some(task.ends_at),
+            },
+            now: match end {
+                Some(state) => refused(&Refusal::Gone(state), now),
+                None => Now {
+                    checked_at: now,
+                    decision: allow,
+                    codes,
+                    valid_until: Some(task.ends_at),
+                    next_allowed: None,
+                },
+            },
+        }
     }
 }
 

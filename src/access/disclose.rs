@@ -52,7 +52,10 @@ impl Desk {
         covered(&pass.site, clock::now())?;
         let task = task.ok_or(Refusal::NotFound)?;
         let mut tx = self.store.write(pass.site.tenant).await?;
-        let (person, _) = tx.task_state(task).await?.ok_or(Refusal::NotFound)?;
+        let Some((person, _)) = tx.task_state(task).await? else {
+            let asked = (task, purpose, clock::now());
+            return self.test_content(tx, pass, asked).await;
+        };
         let person = tx.survivor(person).await?;
         tx.lock_person(person).await?;
         // After the lock: a withdrawal that was committed while this waited is then in the past.
@@ -79,12 +82,14 @@ async fn disclose(
     (record, task): (&Record, &TaskRow),
     (purpose, now): (Purpose, Timestamp),
 ) -> Result<Phi<Content>, Refusal> {
+    pass.may_read(task.detail.purpose)?;
     if purpose != task.detail.purpose {
         return Err(Refusal::PurposeMismatch);
     }
     let left = tx.has_left(task.id).await?;
     let view = pass.site.view(&record.assertions);
-    let decision = decide(&pass.site, (record, task), &view, (left, now))?;
+    let (decision, next_contact) =
+        decide_for_worker(&pass.site, (record, task), &view, (left, now))?;
     let id = Uuid::now_v7();
     let crm_id = tx.crm_id(record).await?.map(|(id, _)| id.into_inner());
     let channel = decision.channel;
@@ -97,6 +102,7 @@ async fn disclose(
         crm_id,
         decision: (id, &decision),
         caps: channel.map_or_else(Vec::new, |channel| pass.site.policy.limits(channel)),
+        next_contact,
         now,
     });
     let content = content.ok_or(Refusal::Consent(decision.reason_codes()))?;
@@ -116,6 +122,34 @@ async fn disclose(
     entry.detail = Some(fields.join(" "));
     tx.audit(&entry).await?;
     Ok(Phi::new(content))
+}
+
+/// Whether who works on the task may see it. Its own contacts may have used a cap up: that closes
+/// nothing to who made them, and the instant of the next contact is told. What was sent to the person
+/// for other reasons, and everything else, counts as ever.
+fn decide_for_worker(
+    site: &Site,
+    (record, task): (&Record, &TaskRow),
+    view: &View,
+    (left, now): (bool, Timestamp),
+) -> Result<(Decision, Option<Timestamp>), Refusal> {
+    let refusal = match decide(site, (record, task), view, (left, now)) {
+        Ok(decision) => return Ok((decision, None)),
+        Err(refusal) => refusal,
+    };
+    let next = match &refusal {
+        Refusal::NotYet(_, next) => next.unwrap_or(task.due_at),
+        // The cap lasts beyond the due date: this task has had its contacts.
+        Refusal::Consent(_) => task.due_at,
+        _ => return Err(refusal),
+    };
+    let mut made = record.contacts_made.iter();
+    if !task.state.was_published() || !made.any(|(_, of)| *of == task.id) {
+        return Err(refusal);
+    }
+    let without = record.without_contacts_of(task.id);
+    let decision = decide(site, (&without, task), view, (left, now))?;
+    Ok((decision, Some(next)))
 }
 
 /// Whether the task may be worked now: its state, the mode, and consent, in this order.

@@ -9,6 +9,7 @@ mod decision;
 mod disclose;
 mod person;
 mod refusal;
+mod test_task;
 mod token;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use content::Content;
 pub use decision::Recheck;
 pub use person::CrmId;
 pub use refusal::Refusal;
+pub use test_task::{TEST_FAMILY, TEST_PURPOSE};
 pub use token::{LONGEST_DAYS, Pass, Scope, mint};
 
 use crate::clock;

@@ -26,11 +26,28 @@ impl Desk {
     /// Registers the CRM's own id of a person, in place of an earlier one.
     ///
     /// # Errors
-    /// A refusal; nothing was registered then.
+    /// A refusal, which is on record; nothing was registered then.
     pub async fn register(
         &self,
         pass: &Pass,
         person: &str,
+        id: &Phi<String>,
+    ) -> Result<Phi<CrmId>, Refusal> {
+        let person = from_ulid(person);
+        let made = self.try_register(pass, person, id).await;
+        if let Err(refusal) = &made
+            && !matches!(refusal, Refusal::Store(_) | Refusal::Form(_))
+        {
+            let what = ("person.register", ("person", person), None);
+            self.note_refusal(pass, what, refusal).await?;
+        }
+        made
+    }
+
+    async fn try_register(
+        &self,
+        pass: &Pass,
+        person: Option<Uuid>,
         id: &Phi<String>,
     ) -> Result<Phi<CrmId>, Refusal> {
         pass.permits(Scope::PersonRegister)?;
@@ -40,7 +57,7 @@ impl Desk {
             let says = format!("crmId: expected 1 to {LONGEST} visible ASCII characters");
             return Err(Refusal::Form(says));
         }
-        let person = from_ulid(person).ok_or(Refusal::NotFound)?;
+        let person = person.ok_or(Refusal::NotFound)?;
         let mut tx = self.store.write(pass.site.tenant).await?;
         let survivor = tx.survivor(person).await?;
         tx.lock_person(survivor).await?;

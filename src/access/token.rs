@@ -63,10 +63,21 @@ impl Pass {
     pub(super) fn states(&self, purpose: Option<&str>) -> Result<Purpose, Refusal> {
         let word = purpose.ok_or(Refusal::PurposeMissing)?;
         let purpose = Purpose::from_name(word).ok_or(Refusal::PurposeUnknown)?;
-        let permitted = self.row.purposes.iter().any(|word| word == purpose.name());
+        let permitted = self.is_for(purpose);
         permitted
             .then_some(purpose)
             .ok_or(Refusal::PurposeNotAllowed)
+    }
+
+    /// Whether something that is there for `purpose` is there for the token at all: to one that may
+    /// never state that purpose, it looks like nothing.
+    pub(super) fn may_read(&self, purpose: Purpose) -> Result<(), Refusal> {
+        self.is_for(purpose).then_some(()).ok_or(Refusal::NotFound)
+    }
+
+    fn is_for(&self, purpose: Purpose) -> bool {
+        let mut permitted = self.row.purposes.iter();
+        permitted.any(|word| word == purpose.name())
     }
 }
 

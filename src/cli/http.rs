@@ -1,100 +1,119 @@
-//! One GET over HTTP/1.1, plain on loopback or over TLS, for checks: the status is all that is read.
-
-use std::path::Path;
-use std::sync::Arc;
+//! One request over HTTP/1.1 to a hub, plain on loopback or over TLS, for checks.
 
 use anyhow::{Context, bail};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// The longest status line that is read, in bytes.
-const STATUS_LINE: usize = 64;
+use crate::config::ClientTls;
+use crate::phi::Phi;
+use crate::tls;
+
+/// The longest answer that is read, in bytes.
+const LONGEST: u64 = 256 * 1024;
+
+/// A hub as a client reaches it.
+pub(super) struct Server<'a> {
+    /// `http://…` or `https://…`, without a path.
+    pub(super) base: &'a str,
+    /// The authority of its certificate, and the client's own certificate.
+    pub(super) tls: Option<ClientTls>,
+}
 
 /// What a server answered.
 pub(super) struct Answer {
     /// The status.
     pub(super) status: u16,
+    /// The body, which may be about a person.
+    body: Phi<Vec<u8>>,
 }
 
-/// Asks `path` of a server at `http://…` or `https://…`, whose certificate `ca` signed.
-pub(super) async fn get(
-    (base, ca): (&str, Option<&Path>),
-    path: &str,
-    token: &str,
-) -> anyhow::Result<Answer> {
-    let base = base.trim_end_matches('/');
-    let (secure, host) = match (base.strip_prefix("https://"), base.strip_prefix("http://")) {
-        (Some(host), _) => (true, host),
-        (None, Some(host)) => (false, host),
-        _ => bail!("hub: expected http://HOST:PORT or https://HOST[:PORT]"),
-    };
-    if host.contains('/') {
-        bail!("hub: expected an address without a path");
+impl Answer {
+    /// What stands at a place (RFC 6901) of a body of JSON.
+    pub(super) fn at(&self, place: &str) -> Option<Value> {
+        let body: Value = serde_json::from_slice(self.body.open()).ok()?;
+        body.pointer(place).cloned()
     }
-    let default = if secure { 443 } else { 80 };
-    let port = host
-        .rsplit_once(':')
-        .and_then(|(_, port)| port.parse::<u16>().ok());
-    let name = port.map_or(host, |_| {
-        host.rsplit_once(':').map_or(host, |(name, _)| name)
-    });
-    let stream = TcpStream::connect((name, port.unwrap_or(default)))
-        .await
-        .with_context(|| format!("{host}: nobody answers; check http.listen, and --hub"))?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    );
-    if !secure {
-        return ask(stream, &request).await;
-    }
-    let name = ServerName::try_from(name.to_owned())?;
-    let stream = connector(ca)?
-        .connect(name, stream)
-        .await
-        .with_context(|| {
+}
+
+impl Server<'_> {
+    /// Sends a request with `line` such as `GET /path`, and a body of JSON where there is one.
+    pub(super) async fn ask(&self, line: &str, token: &str, body: &str) -> anyhow::Result<Answer> {
+        let base = self.base.trim_end_matches('/');
+        let (secure, host) = match (base.strip_prefix("https://"), base.strip_prefix("http://")) {
+            (Some(host), _) => (true, host),
+            (None, Some(host)) => (false, host),
+            _ => bail!("hub: expected http://HOST:PORT or https://HOST[:PORT]"),
+        };
+        if host.contains('/') {
+            bail!("hub: expected an address without a path");
+        }
+        let port = host.rsplit_once(':').and_then(|(name, port)| {
+            let port = port.parse::<u16>().ok()?;
+            Some((name, port))
+        });
+        let (name, port) = port.unwrap_or((host, if secure { 443 } else { 80 }));
+        let stream = TcpStream::connect((name, port))
+            .await
+            .with_context(|| format!("{host}: nobody answers; check http.listen, and --hub"))?;
+        let length = body.len();
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        if !secure {
+            return exchange(stream, &request).await.context(closed(host));
+        }
+        let Some(tls) = &self.tls else {
+            bail!("give --ca with the authority (PEM) that signed the hub's certificate");
+        };
+        let connector = TlsConnector::from(tls::client_config(tls)?);
+        let name = ServerName::try_from(name.to_owned())?;
+        let stream = connector.connect(name, stream).await.with_context(|| {
             format!("{host}: TLS failed; give --ca with the authority of its certificate")
         })?;
-    ask(stream, &request).await
-}
-
-fn connector(ca: Option<&Path>) -> anyhow::Result<TlsConnector> {
-    let ca = ca.context("give --ca with the authority (PEM) that signed the hub's certificate")?;
-    let pem = std::fs::read(ca).with_context(|| format!("{}: cannot be read", ca.display()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(certificate?)?;
+        exchange(stream, &request).await.context(closed(host))
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Reads the status line alone: the body may hold protected data and stays where it is.
-async fn ask(
+/// What a connection that ends without an answer can mean.
+fn closed(host: &str) -> String {
+    format!(
+        "{host}: expected an HTTP answer, found none; check --hub, and where http.tls names a \
+         client_ca, give --certificate and --key"
+    )
+}
+
+async fn exchange(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &str,
 ) -> anyhow::Result<Answer> {
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
-    let mut line = Vec::new();
-    while !line.contains(&b'\n') && line.len() < STATUS_LINE {
-        match stream.read_u8().await {
-            Ok(byte) => line.push(byte),
-            Err(_ended) => break,
-        }
-    }
-    let line = String::from_utf8_lossy(&line);
-    let status = line
-        .split(' ')
-        .nth(1)
+    let mut answer = Vec::new();
+    let read = stream.take(LONGEST).read_to_end(&mut answer).await;
+    // Some servers end TLS without saying so; what came is then looked at as it is.
+    read.map_or_else(
+        |error| {
+            if answer.is_empty() {
+                Err(error)
+            } else {
+                Ok(())
+            }
+        },
+        |_length| Ok(()),
+    )?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = end.map(|end| answer.split_off(end + 4));
+    let head = String::from_utf8_lossy(&answer);
+    let status = head
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.split(' ').next())
         .and_then(|status| status.parse().ok());
-    let status = status.context("expected an HTTP answer, found something else; check --hub")?;
-    Ok(Answer { status })
+    Ok(Answer {
+        status: status.context("no status line")?,
+        body: Phi::new(body.unwrap_or_default()),
+    })
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::dialect::{row, run};
 use super::record::at;
-use super::{Error, Store, TenantId, Tx};
+use super::{Error, Tx};
 use crate::care::TaskState;
 
 /// What a task event did.
@@ -196,24 +196,6 @@ impl Tx {
             event.topic,
             event.effect
         )?;
-        Ok(touched == 1)
-    }
-}
-
-impl Store {
-    /// Removes an answer about a task that is nowhere, which a check had made; `false` while it has
-    /// not arrived.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn forget_test_answer(&self, tenant: TenantId, id: &str) -> Result<bool, Error> {
-        let mut tx = self.write(tenant).await?;
-        let touched = run!(
-            tx,
-            "DELETE FROM task_event WHERE tenant = $1 AND id = $2 AND effect = 'unknown-task'",
-            id
-        )?;
-        tx.commit().await?;
         Ok(touched == 1)
     }
 }

@@ -137,19 +137,19 @@ impl Tx {
         let week = now - SignedDuration::from_hours(7 * 24);
         let sent = among!(
             self,
-            (Uuid, Uuid, i64, String, Option<Uuid>),
-            "SELECT person, task, coalesce(sent_at, due_at), channel, contact_point FROM outbox WHERE tenant = $1 AND person = ANY($2) \
+            (Uuid, Uuid, Uuid, i64, String, Option<Uuid>),
+            "SELECT person, task, task, coalesce(sent_at, due_at), channel, contact_point FROM outbox WHERE tenant = $1 AND person = ANY($2) \
              AND kind <> 'cancelled' AND state IN ('waiting', 'publishing', 'sent') AND channel IS NOT NULL AND coalesce(sent_at, due_at) >= $3 \
              AND NOT EXISTS (SELECT 1 FROM outbox AS newer WHERE newer.tenant = $1 AND newer.task = outbox.task AND newer.version > outbox.version \
              AND newer.kind <> 'cancelled' AND newer.state IN ('waiting', 'publishing', 'sent')) \
              AND NOT EXISTS (SELECT 1 FROM contact_attempt AS made WHERE made.tenant = $1 AND made.task = outbox.task) \
-             UNION SELECT person, id, at, channel, contact_point FROM contact_attempt WHERE tenant = $1 AND person = ANY($2) AND at >= $3 \
-             UNION SELECT shared.person, made.id, made.at, made.channel, made.contact_point FROM contact_attempt AS made \
+             UNION SELECT person, id, task, at, channel, contact_point FROM contact_attempt WHERE tenant = $1 AND person = ANY($2) AND at >= $3 \
+             UNION SELECT shared.person, made.id, made.task, made.at, made.channel, made.contact_point FROM contact_attempt AS made \
              JOIN contact_point AS shared ON shared.tenant = $1 AND shared.value_index = made.value_index WHERE made.tenant = $1 AND shared.person = ANY($2) AND made.at >= $3",
             &all.people,
             week.as_microsecond()
         )?;
-        for (person, task, when, channel, contact) in sent {
+        for (person, id, task, when, channel, contact) in sent {
             let channel = Channel::from_name(&channel).ok_or(Error::Form { table: "outbox" })?;
             let sent = Sent {
                 at: at(when),
@@ -158,16 +158,20 @@ impl Tx {
                 shared: false,
             };
             // One contact is one, also where two records of the person have the number.
-            let known = &mut all.record(person)?.sent;
-            if !known.iter().any(|(id, _)| *id == task) {
-                known.push((task, sent));
+            let record = all.record(person)?;
+            if !record.sent.iter().any(|(known, _)| *known == id) {
+                record.sent.push((id, sent));
+                if id != task {
+                    record.contacts_made.push((id, task));
+                }
             }
         }
         Ok(())
     }
 
     /// What left for others in the last seven days to a contact point that the person has, too. A
-    /// slot that others only reserved does not count: who publishes first takes it.
+    /// slot that others only reserved does not count: who publishes first takes it. Contacts made
+    /// there take the slot's place, as they do for the others themselves.
     async fn sent_to_sharers(&mut self, all: &mut Gathered, now: Timestamp) -> Result<(), Error> {
         for (person, task, sent) in self.shared_slots(&all.people, now).await? {
             all.record(person)?.sent.push((task, sent));
@@ -201,7 +205,8 @@ impl Tx {
              JOIN contact_point AS theirs ON theirs.tenant = $1 AND theirs.value_index = mine.value_index AND theirs.person <> mine.person \
              JOIN outbox ON outbox.tenant = $1 AND outbox.contact_point = theirs.id \
              WHERE mine.tenant = $1 AND mine.person = ANY($2) AND outbox.kind = 'requested' AND outbox.state IN ('publishing', 'sent') \
-             AND outbox.channel IS NOT NULL AND coalesce(outbox.sent_at, outbox.due_at) >= $3",
+             AND outbox.channel IS NOT NULL AND coalesce(outbox.sent_at, outbox.due_at) >= $3 \
+             AND NOT EXISTS (SELECT 1 FROM contact_attempt AS made WHERE made.tenant = $1 AND made.task = outbox.task AND made.value_index = mine.value_index)",
             people,
             week.as_microsecond()
         )?;

@@ -101,6 +101,8 @@ pub struct Record {
     pub lifts: Vec<Lift>,
     /// What was sent or is about to be in the last seven days.
     pub sent: Vec<(Uuid, Sent)>,
+    /// Contacts among them that the CRM told of, each with its task.
+    pub contacts_made: Vec<(Uuid, Uuid)>,
     /// Whether pilot mode includes the person by name.
     pub is_pilot: bool,
 }
@@ -128,6 +130,7 @@ impl Record {
             holds: Vec::new(),
             lifts: Vec::new(),
             sent: Vec::new(),
+            contacts_made: Vec::new(),
             is_pilot: false,
         }
     }
@@ -144,6 +147,7 @@ impl Record {
         self.holds.extend(other.holds);
         self.lifts.extend(other.lifts);
         self.sent.extend(other.sent);
+        self.contacts_made.extend(other.contacts_made);
         self.is_pilot |= other.is_pilot;
     }
 
@@ -161,6 +165,15 @@ impl Record {
                 None => self.tasks.push(task.clone()),
             }
         }
+    }
+
+    /// The record as if nobody had been contacted for this task yet.
+    pub fn without_contacts_of(&self, task: Uuid) -> Self {
+        let mut without = self.clone();
+        let made = &self.contacts_made;
+        let own = |contact: &Uuid| made.contains(&(*contact, task));
+        without.sent.retain(|(contact, _)| !own(contact));
+        without
     }
 
     /// The contact points as consent looks at them.

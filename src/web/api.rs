@@ -10,13 +10,13 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use super::route::{Route, mount};
 use super::serve::Peer;
 use super::throttle::Throttle;
 use crate::access::{Desk, Pass, Refusal};
@@ -47,14 +47,21 @@ impl Api {
 
     /// The routes, each behind a token.
     pub(super) fn routes(self) -> Router {
-        Router::new()
-            .route("/v1/tasks/{id}/content", get(content))
-            .route("/v1/consent-decisions/{id}", get(decision))
-            .route("/v1/people/{id}/crm-id", get(registered).put(register))
-            .route("/v1/task-events", post(answer))
+        mount(list())
             .route_layer(from_fn_with_state(self.clone(), admit))
             .with_state(self)
     }
+}
+
+/// What the API answers.
+pub(super) fn list() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/v1/tasks/{id}/content", content),
+        Route::get("/v1/consent-decisions/{id}", decision),
+        Route::get("/v1/people/{id}/crm-id", registered),
+        Route::put("/v1/people/{id}/crm-id", register),
+        Route::post("/v1/task-events", answer),
+    ]
 }
 
 /// Lets a request through with its token's pass.

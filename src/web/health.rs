@@ -8,6 +8,16 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::State;
+use super::route::Route;
+
+/// What operators ask.
+pub(super) fn list() -> Vec<Route<State>> {
+    vec![
+        Route::get("/health/live", live),
+        Route::get("/health/ready", ready),
+        Route::get("/metrics", metrics),
+    ]
+}
 
 /// The answer of `/health/live`.
 #[derive(Serialize)]
@@ -23,14 +33,12 @@ pub(super) struct Ready {
 }
 
 /// The process runs; a supervisor restarts it if this is not answered.
-pub(super) async fn live() -> Json<Live> {
+async fn live() -> Json<Live> {
     Json(Live { live: true })
 }
 
 /// The hub takes messages, or why it does not.
-pub(super) async fn ready(
-    extract::State(state): extract::State<State>,
-) -> (StatusCode, Json<Ready>) {
+async fn ready(extract::State(state): extract::State<State>) -> (StatusCode, Json<Ready>) {
     let reasons = (state.reasons)();
     let ready = reasons.is_empty();
     let status = if ready {
@@ -42,7 +50,7 @@ pub(super) async fn ready(
 }
 
 /// The metrics in Prometheus' text format.
-pub(super) async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
+async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         state.metrics.render(),

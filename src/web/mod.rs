@@ -10,10 +10,10 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
 use api::Api;
 use problem::Problem;
+use route::mount;
 
 use crate::access::Desk;
 use crate::config::HttpConfig;
@@ -24,6 +24,7 @@ mod describe;
 mod health;
 mod log;
 mod problem;
+mod route;
 mod serve;
 mod throttle;
 
@@ -44,14 +45,10 @@ pub struct State {
 pub fn router(state: State, limits: &HttpConfig) -> Router {
     let (most, within) = (limits.body, limits.request_timeout);
     let desk = state.desk.clone();
-    let mut routes = Router::new()
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .with_state(state);
+    let mut routes = mount(health::list()).with_state(state);
     if let Some(desk) = desk {
         let api = Api::new(desk, limits.requests_per_minute);
-        routes = routes.merge(api.routes()).merge(describe::routes());
+        routes = routes.merge(api.routes()).merge(mount(describe::list()));
     }
     bounded(routes, most, within)
 }

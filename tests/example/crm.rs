@@ -111,7 +111,8 @@ async fn main() {
 }
 
 /// Asks for the content of a task, and tells whether the person may be contacted. 403 and 410 mean
-/// no: consent, the agreement or the task itself has changed since the message left.
+/// no: consent, the agreement or the task itself has changed since the message left. 409 means not
+/// now; a real CRM keeps the task and asks again when `nextAllowed` or `Retry-After` says.
 async fn has_content(hub: &str, token: &str, task: &str) -> bool {
     let host = hub.strip_prefix("http://").unwrap(); // behind TLS: any HTTP client
     let mut stream = TcpStream::connect(host).await.unwrap();

@@ -2,69 +2,12 @@
 
 use careloop::outbox::envelope::ulid;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use uuid::Uuid;
 
+use crate::support::api::{PHONE, SCOPES, ask, code, published, token};
 use crate::support::behind::Behind;
-use crate::support::clinic::diagnosed;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
-
-const PHONE: &str = "(518)555-0101";
-const SCOPES: &str = "task:content,decision:read,person:register,task-event:write";
-
-/// Sends a request and gives the status and the body; headers that differ by nature are left out.
-async fn ask(hub: &Hub, token: &str, line: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(hub.daemon.http.unwrap()).await.unwrap();
-    let request = format!(
-        "{line} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("cache-control: no-store"), "{head}");
-    let status = head.split_whitespace().nth(1).unwrap();
-    (status.parse().unwrap(), body.to_owned())
-}
-
-fn code(body: &str) -> String {
-    let problem: Value = serde_json::from_str(body).unwrap();
-    problem["code"].as_str().unwrap().to_owned()
-}
-
-async fn token(hub: &Hub, scopes: &str) -> String {
-    let made = hub
-        .run(&[
-            "token",
-            "create",
-            "--name",
-            "crm",
-            "--scope",
-            scopes,
-            "--purpose",
-            "TREAT",
-            "--operator",
-            "Test Operator",
-        ])
-        .await;
-    made.trim().to_owned()
-}
-
-/// A hub with one published task, its person, and the path of its content.
-async fn published(hub: &Hub) -> (Uuid, Uuid, String) {
-    let mut peer = hub.peer("adt").await;
-    peer.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
-    hub.processed().await;
-    let person = hub.person("TEST-1").await;
-    let task = hub.until_task_is(person, "requested").await;
-    let task: Uuid = task.id.parse().unwrap();
-    let path = format!("GET /v1/tasks/{}/content?purpose=TREAT", ulid(task));
-    (person, task, path)
-}
 
 on_each_store! {
     async fn content_is_told_once_it_is_on_record_and_not_after_the_task_has_ended(database) {

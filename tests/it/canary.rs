@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::canary_content::read_as_crm;
 use crate::support::behind::Behind;
 use crate::support::broker::{self, Broker};
 use crate::support::clinic::QUEUE;
@@ -16,7 +17,7 @@ use crate::support::serving::Serving;
 use crate::support::wait::until;
 
 /// Every spelling in which a protected value goes in or could come out.
-const CANARIES: [&str; 27] = [
+const CANARIES: [&str; 30] = [
     "Zylophantine",
     "Quillamora",
     "Brontevix",
@@ -44,6 +45,9 @@ const CANARIES: [&str; 27] = [
     "NOTADATE-KESTREL",
     "GARBLEDKESTREL",
     "HELDKESTREL",
+    "CRMX-Canarynumber-5512",
+    "EVENT-Canarykestrel",
+    "HbA1c result on record",
 ];
 
 /// An MSH segment.
@@ -155,7 +159,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// Fails with the name of the place, never with what was found there.
-fn search(place: &str, bytes: &[u8]) {
+pub(crate) fn search(place: &str, bytes: &[u8]) {
     for (index, canary) in CANARIES.iter().enumerate() {
         for (disguise, part) in disguises(canary).iter().enumerate() {
             let hit = holds(bytes, part);
@@ -270,7 +274,7 @@ async fn show(hub: &Serving, behind: &Behind) {
     let shown = hub.told(&[&["message", "show", message][..], &asker[..]].concat());
     assert!(shown.contains("Zylophantine"), "the canary was never there");
     let audited = behind
-        .pairs("SELECT action, actor || ' for ' || purpose FROM audit WHERE actor LIKE 'operator:%' ORDER BY action")
+        .pairs("SELECT action, actor || ' for ' || purpose FROM audit WHERE actor LIKE 'operator:%' AND purpose IS NOT NULL ORDER BY action")
         .await;
     let who = "operator:Test Operator for support".to_owned();
     assert_eq!(
@@ -298,6 +302,7 @@ async fn canary(database: Database, broker: Option<Broker>) {
         .then_some(())
     })
     .await;
+    read_as_crm(&hub).await;
     for path in ["/metrics", "/health/live", "/health/ready"] {
         search(path, hub.get(path).1.as_bytes());
     }

@@ -64,15 +64,27 @@ impl Rabbit {
         body.unwrap_or(Err(DownReason::Silent))
     }
 
+    /// Publishes a test task for a team's own queue.
+    ///
+    /// # Errors
+    /// With the reason, whose text says what to do.
+    pub async fn deliver(&self, task: &Outgoing) -> Result<(), DownReason> {
+        self.hand_over(TASKS, task).await
+    }
+
     /// Publishes an answer as the CRM does.
     ///
     /// # Errors
     /// With the reason, whose text says what to do.
     pub async fn answer(&self, answer: &Outgoing) -> Result<(), DownReason> {
+        self.hand_over(TASK_EVENTS, answer).await
+    }
+
+    async fn hand_over(&self, exchange: &str, message: &Outgoing) -> Result<(), DownReason> {
         let line = self.shared.target.connect("careloop crm check").await?;
         let trip = async {
             let channel = self.confirming(&line.connection).await?;
-            publish(&channel, TASK_EVENTS, answer).await
+            publish(&channel, exchange, message).await
         };
         let sent = timeout(LIMIT, trip).await;
         line.close().await;

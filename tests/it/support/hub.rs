@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) tenant: String,
     /// Lines added to the first source.
     pub(crate) source: String,
+    /// Lines added to the HTTP door.
+    pub(crate) http: String,
     /// What the agreement covers.
     pub(crate) covers: &'static str,
     /// Messages taken at once.
@@ -52,6 +54,7 @@ impl Default for Setup {
             history: r#"history_since = { "*" = 2020-01-01 }"#,
             tenant: String::new(),
             source: String::new(),
+            http: String::new(),
             covers: r#"["adt", "careloop.tasks"]"#,
             batch: 256,
             more: String::new(),
@@ -89,6 +92,7 @@ impl Setup {
             history,
             tenant,
             source,
+            http,
             covers,
             batch,
             more,
@@ -104,6 +108,7 @@ public_url = "https://hub.example.org"
 url = "{url}"
 [http]
 listen = "127.0.0.1:0"
+{http}
 [pace]
 batch = {batch}
 idle = "20ms"

@@ -1,5 +1,6 @@
 //! What integration tests share: a hub on port 0, a peer that sends, a database and a vhost each.
 
+pub(crate) mod api;
 pub(crate) mod behind;
 pub(crate) mod said;
 pub(crate) mod served;

@@ -21,15 +21,44 @@ pub(crate) fn at_any_hour(folder: &Path) -> String {
 /// The same policy with at most one live call a day; `shared` says whether a call counts for
 /// everybody who has the number.
 pub(crate) fn one_call_a_day(folder: &Path, shared: bool) -> String {
+    calls_a_day(folder, shared, 1)
+}
+
+/// The same policy with at most so many live calls a day.
+pub(crate) fn calls_a_day(folder: &Path, shared: bool, most: u8) -> String {
     let line = at_any_hour(folder);
+    let cap = format!(
+        "[[cap]]\nchannels = [\"phone-live\"]\nper = \"local-day\"\nat_most = {most}\n\n[quiet_hours]"
+    );
+    let knob = "caps_per_contact_point = true";
+    change(folder, "[quiet_hours]", &cap);
+    change(folder, knob, &format!("caps_per_contact_point = {shared}"));
+    line
+}
+
+/// The shipped policy with hours for live calls in which it is not now, wherever in New York's day.
+pub(crate) fn closed_now(folder: &Path) -> String {
+    let line = at_any_hour(folder);
+    let zone = jiff::tz::TimeZone::get("America/New_York").unwrap();
+    let hour = careloop::clock::now().to_zoned(zone).hour();
+    let (from, to) = if hour < 12 { (20, 21) } else { (1, 2) };
+    change(
+        folder,
+        "[quiet_hours]\nchannels = []",
+        "[quiet_hours]\nchannels = [\"phone-live\"]",
+    );
+    change(
+        folder,
+        "from = \"08:00\"",
+        &format!("from = \"{from:02}:00\""),
+    );
+    change(folder, "to = \"21:00\"", &format!("to = \"{to:02}:00\""));
+    line
+}
+
+fn change(folder: &Path, from: &str, to: &str) {
     let file = folder.join("contact-policy.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let cap =
-        "[[cap]]\nchannels = [\"phone-live\"]\nper = \"local-day\"\nat_most = 1\n\n[quiet_hours]";
-    let knob = "caps_per_contact_point = true";
-    assert!(text.contains(knob), "the policy has another form");
-    let text = text.replacen("[quiet_hours]", cap, 1);
-    let text = text.replacen(knob, &format!("caps_per_contact_point = {shared}"), 1);
-    std::fs::write(&file, text).unwrap();
-    line
+    assert!(text.contains(from), "the policy has another form");
+    std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
 }

@@ -76,6 +76,11 @@ impl Serving {
         rest.split_whitespace().next()?.parse().ok()
     }
 
+    /// Where its HTTP door is.
+    pub(crate) fn door(&self) -> SocketAddr {
+        self.address("health and metrics").unwrap()
+    }
+
     pub(crate) async fn peer(&self) -> Peer {
         Peer::connect(self.address("listening for MLLP").unwrap()).await
     }
