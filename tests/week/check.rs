@@ -207,8 +207,11 @@ impl Finder<'_> {
             .as_array()
             .map(Vec::as_slice)
             .unwrap_or_default();
+        // After a merge is undone a reason may be somebody else's: then it is not told here.
         let is_told = |topic: &Value| {
-            !word(topic, "sentence").is_empty() && !word(topic, "stands").is_empty()
+            let stands = word(topic, "stands");
+            let is_theirs = stands == "no: patient-merged";
+            !stands.is_empty() && (is_theirs || !word(topic, "sentence").is_empty())
         };
         if word(shown, "state") != state || topics.is_empty() || !topics.iter().all(is_told) {
             self.say("unexplained", id, "is shown without its state or reasons");

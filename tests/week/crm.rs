@@ -96,9 +96,14 @@ impl Crm {
 
     /// Works until told to stop, over every outage of the broker.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Memory {
+        let mut told = String::new();
         while !stop.is_cancelled() {
             if let Err(error) = self.shift(&stop).await {
-                eprintln!("the CRM connects again: {error:#}");
+                let says = format!("the CRM connects again: {error:#}");
+                if says != told {
+                    eprintln!("{says}");
+                }
+                told = says;
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
