@@ -11,7 +11,7 @@ use crate::store::Effects;
 /// Transactions at most that one source has open at once.
 const LANES: usize = 4;
 /// Messages for which a transaction of their own pays.
-const WORTH: usize = 16;
+const WORTH: usize = 64;
 
 /// The places of the batch's messages for each lane, in order. Messages that touch the same
 /// person, or people between whom others make a chain, are in one lane: one's plan builds on the

@@ -30,6 +30,7 @@ mod outbox;
 mod permissions;
 mod people;
 mod place;
+mod planner;
 mod receive;
 mod proposals;
 mod record;

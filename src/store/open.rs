@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
-use super::{Error, Pools, RootKeys, Store, TenantId};
+use super::{Error, Pools, RootKeys, Store, TenantId, planner};
 use crate::config::StoreConfig;
 
 /// After this long without use a connection is asked whether it lives.
@@ -244,6 +244,7 @@ async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, E
             .run(&writer)
             .await
             .map_err(migration)?;
+        planner::tell_sqlite(&writer).await?;
     }
     let wanted = sqlx::migrate!("migrations/sqlite").iter().count();
     check_version(
@@ -311,7 +312,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<PgPool, Error> {
                 Ok(true)
             })
         })
-        .connect_with(postgres(url)?)
+        .connect_with(planner::postgres(postgres(url)?))
         .await?;
     let (role, unbound): (String, bool) = sqlx::query_as(
         "SELECT rolname::text, rolsuper OR rolbypassrls OR EXISTS (SELECT 1 FROM pg_class WHERE relname = 'audit' AND pg_has_role(current_user, relowner, 'MEMBER')) FROM pg_roles WHERE rolname = current_user",

@@ -61,10 +61,10 @@ fn feed() -> Vec<String> {
 fn crowd() -> Vec<String> {
     let mut feed = Vec::new();
     for turn in 0..3 {
-        for number in 0..24 {
+        for number in 0..48 {
             let phone = match (number % 4, turn) {
                 (0, _) => "(518)555-0100".to_owned(),
-                (_, turn) => format!("(518)555-01{:02}", number * 3 + turn + 1),
+                (_, turn) => format!("(5{:02})555-01{:02}", 10 + number, turn + 1),
             };
             let person = pid(&format!("TEST-{number}"), "Example", &phone, "");
             let (kind, rest) = if turn == 0 {
@@ -146,7 +146,7 @@ on_each_store! {
 on_each_store! {
     async fn a_crowd_is_written_in_lanes_and_leaves_the_same_as_one_by_one(database) {
         let singly = both_ways(database, &crowd()).await;
-        for expected in ["people 24", "M-2-23 processed", "finding open 24"] {
+        for expected in ["people 48", "M-2-47 processed", "finding open 48"] {
             assert!(
                 singly.iter().any(|line| line.starts_with(expected)),
                 "{expected} is not in {singly:#?}"
