@@ -9,7 +9,7 @@ use crate::consent::{
     self, Ask, Channel, Decision, Entry, Facts, Hold, Policy, Reader, Reading, Sent, Standing,
 };
 use crate::crm::{Demographics, Directive, View};
-use crate::store::{Record, TaskDetail};
+use crate::store::{Record, TaskDetail, TaskRow};
 
 /// A task that is to leave.
 #[derive(Clone, Copy)]
@@ -22,6 +22,22 @@ pub struct Request<'a> {
     pub due_at: Timestamp,
     /// Whether its finding is still open.
     pub still_needed: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The question about a task that was made: it is needed while a finding of it still asks.
+    pub fn of(task: &'a TaskRow, record: &Record) -> Self {
+        let asks = |finding: uuid::Uuid| {
+            let mut known = record.findings.iter();
+            known.any(|known| known.id == finding && known.state.asks())
+        };
+        Self {
+            task: task.id,
+            detail: &task.detail,
+            due_at: task.due_at,
+            still_needed: task.live_topics().any(|topic| asks(topic.finding)),
+        }
+    }
 }
 
 /// What the site has laid down.

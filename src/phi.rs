@@ -29,11 +29,6 @@ impl<T> Phi<T> {
         &self.0
     }
 
-    /// The value itself, to be changed in place.
-    pub const fn open_mut(&mut self) -> &mut T {
-        &mut self.0
-    }
-
     /// Gives the value away.
     pub fn into_inner(self) -> T {
         self.0

@@ -13,7 +13,7 @@ use crate::consent::Policy;
 use crate::crm::{Assertion, Trust, TrustedIdentifier, View};
 use crate::hl7::Charset;
 use crate::mapping::Bundle;
-use crate::store::TenantId;
+use crate::store::{Record, TaskRow, TenantId};
 
 /// Marks the assertions of messages that their sender calls test or debugging (MSH-11 `T`, `D`):
 /// whoever they concern is only ever observed.
@@ -123,6 +123,19 @@ impl Site {
             .copied()
             .unwrap_or(Mode::Observe);
         told.unwrap_or(Mode::Observe).min(own)
+    }
+
+    /// The mode of a person's findings of a rule, by its name; a rule that is gone observes.
+    pub fn mode_of_rule(&self, rule: &str, record: &Record) -> Mode {
+        let rule = self.rules.get(rule);
+        rule.map_or(Mode::Observe, |rule| self.mode(rule, &record.assertions))
+    }
+
+    /// The mode that a task has now: that of its leading reason.
+    pub fn mode_of_task(&self, task: &TaskRow, record: &Record) -> Mode {
+        task.leading().map_or(Mode::Observe, |topic| {
+            self.mode_of_rule(&topic.rule, record)
+        })
     }
 
     fn mode_of(&self, source: &str) -> Mode {

@@ -165,22 +165,10 @@ pub(super) fn decide(
     if record.holds.contains(&Hold::ChangePending) {
         return Err(Refusal::Changing);
     }
-    let leading = task.leading().map(|topic| topic.rule.as_str());
-    let rule = leading.and_then(|rule| site.rules.get(rule));
-    let mode = rule.map_or(Mode::Observe, |rule| site.mode(rule, &record.assertions));
-    if mode == Mode::Observe {
+    if site.mode_of_task(task, record) == Mode::Observe {
         return Err(Refusal::Mode);
     }
-    let asks = |finding: Uuid| {
-        let mut known = record.findings.iter();
-        known.any(|known| known.id == finding && known.state.asks())
-    };
-    let request = outreach::Request {
-        task: task.id,
-        detail: &task.detail,
-        due_at: task.due_at,
-        still_needed: task.live_topics().any(|topic| asks(topic.finding)),
-    };
+    let request = outreach::Request::of(task, record);
     let terms = outreach::Terms {
         tenant: &site.config,
         policy: &site.policy,

@@ -100,6 +100,12 @@ impl Kind {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
+
+    /// What the kind of this name means and what to do first; empty for one that this version does
+    /// not know.
+    pub fn explain(name: &str) -> (&'static str, &'static str) {
+        Self::from_name(name).map_or(("", ""), |kind| (kind.meaning(), kind.first_step()))
+    }
 }
 
 /// How a tenant stands at one moment.
@@ -203,11 +209,7 @@ fn agreements(tenant: &Tenant, today: Date) -> Vec<(Kind, String)> {
                             .is_ok_and(|next| other.from <= next))
             })
         });
-        let left = agreement
-            .until
-            .since(today)
-            .map_or(0, |span| span.get_days());
-        let kind = match left {
+        let kind = match agreement.days_left(today) {
             _ if is_renewed => continue,
             i32::MIN..=-1 => Kind::AgreementEnded,
             0..=7 => Kind::AgreementEnds7,

@@ -76,7 +76,7 @@ impl Webhook {
     /// # Errors
     /// When nobody took it.
     pub async fn tell(&self, tenant: &str, trouble: &TroubleRow) -> Result<(), Error> {
-        let kind = Kind::from_name(&trouble.kind);
+        let (meaning, first_step) = Kind::explain(&trouble.kind);
         let notice = Notice {
             version: 1,
             id: trouble.id.to_string(),
@@ -90,8 +90,8 @@ impl Webhook {
             subject: &trouble.subject,
             since: trouble.since_at,
             resolved: trouble.resolved_at,
-            meaning: kind.map_or("", Kind::meaning),
-            first_step: kind.map_or("", Kind::first_step),
+            meaning,
+            first_step,
         };
         let mut request = self.client.post(self.url.open()).json(&notice);
         if let Some(token) = &self.token {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::config::ClientTls;
+use crate::config::{ClientTls, is_loopback};
 use crate::phi::Phi;
 use crate::tls;
 
@@ -55,6 +55,11 @@ impl Server<'_> {
             Some((name, port))
         });
         let (name, port) = port.unwrap_or((host, if secure { 443 } else { 80 }));
+        if !secure && !is_loopback(name) {
+            bail!(
+                "hub: expected https:// beyond loopback, found http://: whoever is between could read the token"
+            );
+        }
         let stream = TcpStream::connect((name, port))
             .await
             .with_context(|| format!("{host}: nobody answers; check http.listen, and --hub"))?;

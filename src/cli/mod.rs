@@ -223,6 +223,10 @@ async fn dispatch(cli: Cli, program: &str) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(test)]
+#[path = "documents_tests.rs"]
+mod documents;
+
+#[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
 

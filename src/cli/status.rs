@@ -55,6 +55,8 @@ struct AgreementStanding {
     until: String,
     days_left: i32,
     covers: Vec<String>,
+    document: String,
+    breach_notice_days: u8,
 }
 
 #[derive(Serialize)]
@@ -117,11 +119,11 @@ async fn read(desk: &Desk) -> anyhow::Result<Status> {
     }
     let running = runs(&sources, now);
     let troubles = store.open_troubles(desk.id).await?.into_iter().map(|row| {
-        let kind = Kind::from_name(&row.kind);
+        let (meaning, first_step) = Kind::explain(&row.kind);
         Trouble {
             row,
-            meaning: kind.map_or("", Kind::meaning),
-            first_step: kind.map_or("", Kind::first_step),
+            meaning,
+            first_step,
         }
     });
     Ok(Status {
@@ -143,11 +145,10 @@ fn agreements(tenant: &Tenant, now: Timestamp) -> Vec<AgreementStanding> {
     let standing = |agreement: &crate::config::Agreement| AgreementStanding {
         party: agreement.party.clone(),
         until: agreement.until.to_string(),
-        days_left: agreement
-            .until
-            .since(today)
-            .map_or(0, |span| span.get_days()),
+        days_left: agreement.days_left(today),
         covers: agreement.covers.clone(),
+        document: agreement.document.clone(),
+        breach_notice_days: agreement.breach_notice_days,
     };
     tenant.agreements.iter().map(standing).collect()
 }
@@ -252,13 +253,22 @@ fn teams(status: &Status) -> std::io::Result<()> {
 /// Each agreement on a line.
 fn agreed(status: &Status) -> std::io::Result<()> {
     output::table(
-        &["agreement", "until", "days left", "covers"],
+        &[
+            "agreement",
+            "until",
+            "days left",
+            "covers",
+            "breach notice",
+            "document",
+        ],
         status.agreements.iter().map(|agreement| {
             vec![
                 agreement.party.clone(),
                 agreement.until.clone(),
                 agreement.days_left.to_string(),
                 agreement.covers.join(", "),
+                format!("{} days", agreement.breach_notice_days),
+                agreement.document.clone(),
             ]
         }),
     )

@@ -1,6 +1,6 @@
 //! The few things that must be known of a URL: scheme, password, and whether it stays on loopback.
 
-use std::net::IpAddr;
+use super::is_loopback;
 
 /// The parts of a URL that checks look at.
 pub(super) struct Url<'a> {
@@ -59,12 +59,7 @@ impl<'a> Url<'a> {
 
     /// Whether the host is this machine by its own name: no byte leaves it.
     pub(super) fn is_local(&self) -> bool {
-        self.host.is_empty()
-            || self.host.eq_ignore_ascii_case("localhost")
-            || self
-                .host
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.to_canonical().is_loopback())
+        self.host.is_empty() || is_loopback(self.host)
     }
 }
 

@@ -118,6 +118,15 @@ fn the_examples_in_the_manual_are_valid() {
 }
 
 #[test]
+fn the_configuration_in_the_readme_is_valid() {
+    let readme = include_str!("../../README.md");
+    let shown = readme.split("```toml\n").nth(1).unwrap();
+    let config = load(shown.split("```").next().unwrap());
+    let config = config.map_err(|found| format!("{found:#?}")).unwrap();
+    assert_eq!(config.tenants[0].sources[0].name, "ehr");
+}
+
+#[test]
 fn the_environment_goes_over_the_file_and_the_file_over_the_defaults() {
     let environment = [
         ("CARELOOP__HTTP__LISTEN", "off"),

@@ -34,6 +34,7 @@ pub use problem::Problem;
 pub use replies::{ApplicationAck, ClientTls, ReplyTo};
 pub use secret::{read, secret};
 pub use telemetry::TelemetryConfig;
+pub use words::is_loopback;
 
 /// Everything the daemon needs to know before it starts.
 #[derive(Clone)]

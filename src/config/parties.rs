@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 
@@ -11,6 +12,14 @@ use super::load::{Check, Place};
 use super::words::{Day, Name};
 use super::{Agreement, Location, Mode, Source, TASKS_DESTINATION, Team, Tenant};
 use super::{feedback, sources, teams};
+
+impl Agreement {
+    /// Days until it ends; below zero when it is over.
+    pub fn days_left(&self, today: Date) -> i32 {
+        let left = self.until.since(today);
+        left.map_or(0, |span| span.get_days())
+    }
+}
 
 /// Tasks a day in pilot mode, where the tenant names no number.
 const PILOT_DAILY_CAP: u32 = 20;

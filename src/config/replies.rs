@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::file::{self, Maybe};
+use super::is_loopback;
 use super::load::{Check, Place};
 
 /// How application acknowledgements go back to a sender.
@@ -55,7 +56,7 @@ pub(super) fn application_ack(
     });
     let to = to?;
     let named = long.plaintext_beyond_loopback.unwrap_or(false);
-    if long.tls.is_none() && !named && !to.get_ref().is_loopback() {
+    if long.tls.is_none() && !named && !is_loopback(&to.get_ref().host) {
         check.report(
             &place.key("to", to),
             "expected TLS towards a peer beyond loopback, found plaintext",

@@ -103,12 +103,11 @@ pub(super) struct Peer {
     pub(super) port: u16,
 }
 
-impl Peer {
-    /// Whether it is on this machine.
-    pub(super) fn is_loopback(&self) -> bool {
-        let address = self.host.parse::<IpAddr>();
-        self.host == "localhost" || address.is_ok_and(|ip| ip.to_canonical().is_loopback())
-    }
+/// Whether a host, by name or address, is this machine: no byte leaves it.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 impl Word for Peer {

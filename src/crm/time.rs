@@ -41,15 +41,6 @@ impl PartialDate {
         Some(Self { year, month, day })
     }
 
-    /// A date known to the day.
-    pub fn from_date(date: Date) -> Self {
-        Self {
-            year: date.year(),
-            month: Some(date.month()),
-            day: Some(date.day()),
-        }
-    }
-
     /// The first day this can mean.
     pub fn earliest(self) -> Date {
         Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).unwrap_or(Date::MIN)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::alert::{self, Kind, Scene, Webhook};
 use crate::clock;
@@ -14,7 +15,7 @@ use crate::config::AlertsConfig;
 use crate::intake::{self, Readiness, Unready};
 use crate::outbox::{Publisher, PublisherState};
 use crate::site::Site;
-use crate::store::{self, FeedLevel, FeedStanding, QueueStanding, Store, TenantId};
+use crate::store::{self, FeedLevel, FeedStanding, QueueStanding, Store, TenantId, TroubleRow};
 use crate::telemetry::{Metrics, Standpoint};
 
 /// How often it looks.
@@ -42,6 +43,8 @@ struct Seen {
     shown: HashSet<(String, String)>,
     /// Tenants whose stop was lifted at the last look.
     lifted: HashSet<TenantId>,
+    /// Troubles, and ends of troubles, that the log has and the webhook has not.
+    logged: HashSet<(Uuid, bool)>,
 }
 
 impl Watch {
@@ -113,7 +116,7 @@ impl Watch {
             .map(|(kind, subject)| (kind.name(), subject))
             .collect();
         store.note_troubles(tenant, &named, now).await?;
-        self.tell(site, now).await
+        self.tell(site, seen, now).await
     }
 
     fn levels(&self, site: &Site, seen: &Seen) -> Vec<FeedLevel> {
@@ -147,16 +150,12 @@ impl Watch {
         }
     }
 
-    /// Tells what nobody was told yet. Without a webhook the log is told.
-    async fn tell(&self, site: &Site, now: Timestamp) -> Result<(), store::Error> {
+    /// Tells what nobody was told yet: the log once, and the webhook until it takes it.
+    async fn tell(&self, site: &Site, seen: &mut Seen, now: Timestamp) -> Result<(), store::Error> {
         for trouble in self.store.untold_troubles(site.tenant).await? {
-            let kind = Kind::from_name(&trouble.kind);
-            if trouble.resolved_at.is_some() {
-                tracing::info!(tenant = %site.config.name, trouble = %trouble.kind, subject = %trouble.subject, "resolved");
-            } else {
-                let (meaning, step) =
-                    kind.map_or(("", ""), |kind| (kind.meaning(), kind.first_step()));
-                tracing::warn!(tenant = %site.config.name, trouble = %trouble.kind, subject = %trouble.subject, first_step = step, "{meaning}");
+            let part = (trouble.id, trouble.resolved_at.is_some());
+            if seen.logged.insert(part) {
+                log(&site.config.name, &trouble);
             }
             if let Some(webhook) = &self.webhook
                 && let Err(error) = webhook.tell(&site.config.name, &trouble).await
@@ -165,6 +164,7 @@ impl Watch {
                 return Ok(());
             }
             self.store.trouble_told(site.tenant, &trouble, now).await?;
+            seen.logged.remove(&part);
         }
         Ok(())
     }
@@ -179,13 +179,9 @@ impl Watch {
         }
         let today = scene.now.to_zoned(scene.tenant.zone.clone()).date();
         for agreement in &scene.tenant.agreements {
-            let left = agreement
-                .until
-                .since(today)
-                .map_or(0, |span| span.get_days());
+            let left = f64::from(agreement.days_left(today));
             let named = (tenant, agreement.party.as_str());
-            self.metrics
-                .stands(Standpoint::AgreementDays, named, f64::from(left));
+            self.metrics.stands(Standpoint::AgreementDays, named, left);
         }
         let standing: HashSet<(String, String)> = troubles
             .iter()
@@ -229,6 +225,17 @@ impl Watch {
             age(queue.oldest_unanswered_at, now),
         );
         show(Standpoint::NotTaken, number(queue.not_taken));
+    }
+}
+
+/// A trouble, or its end, as a line of the log.
+fn log(tenant: &str, trouble: &TroubleRow) {
+    let (kind, subject) = (&trouble.kind, &trouble.subject);
+    if trouble.resolved_at.is_some() {
+        tracing::info!(tenant, trouble = %kind, %subject, "resolved");
+    } else {
+        let (meaning, first_step) = Kind::explain(kind);
+        tracing::warn!(tenant, trouble = %kind, %subject, first_step, "{meaning}");
     }
 }
 

@@ -47,7 +47,7 @@ impl Answers {
     pub async fn run(self, mut queue: TaskEvents, stop: CancellationToken) {
         loop {
             let received = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 received = queue.recv() => received,
             };
             let answered = match events::parse(&received.body) {
@@ -65,6 +65,7 @@ impl Answers {
                 tracing::debug!(%error, "the event comes again and is dropped as a repeat");
             }
         }
+        queue.close().await;
     }
 
     /// Applies an event as often as the store needs. Trouble that repeating does not heal sends the

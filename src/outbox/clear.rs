@@ -117,7 +117,7 @@ impl Relay {
             return end("withdrawn", "superseded", None);
         }
         // What left is not called back by a change of mode, and neither is what follows it.
-        if !follows && self.mode(record, task) == Mode::Observe {
+        if !follows && self.site.mode_of_task(task, record) == Mode::Observe {
             return end("withdrawn", "manual", Some(TaskEvent::Muted));
         }
         None
@@ -182,16 +182,7 @@ impl Relay {
         view: &View,
         now: Timestamp,
     ) -> DecisionRow {
-        let live = |finding: Uuid| {
-            let mut known = record.findings.iter();
-            known.any(|known| known.id == finding && known.state.asks())
-        };
-        let request = outreach::Request {
-            task: task.id,
-            detail: &task.detail,
-            due_at: task.due_at,
-            still_needed: task.live_topics().any(|topic| live(topic.finding)),
-        };
+        let request = outreach::Request::of(task, record);
         let terms = outreach::Terms {
             tenant: &self.site.config,
             policy: &self.site.policy,
@@ -204,15 +195,6 @@ impl Relay {
             at: now,
             decision: outreach::decide(&request, record, view, terms, now),
         }
-    }
-
-    /// A rule that is gone observes.
-    fn mode(&self, record: &Record, task: &TaskRow) -> Mode {
-        let leading = task.leading().map(|topic| topic.rule.as_str());
-        let rule = leading.and_then(|rule| self.site.rules.get(rule));
-        rule.map_or(Mode::Observe, |rule| {
-            self.site.mode(rule, &record.assertions)
-        })
     }
 }
 

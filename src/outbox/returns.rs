@@ -32,7 +32,7 @@ impl Returns {
     pub async fn run(self, mut queue: TaskEvents, stop: CancellationToken) {
         loop {
             let received = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 received = queue.recv() => received,
             };
             let envelope = received.message_id.as_deref().and_then(from_ulid);
@@ -52,6 +52,7 @@ impl Returns {
                 tracing::debug!(%error, "the returned task comes again and is dropped as a repeat");
             }
         }
+        queue.close().await;
     }
 
     /// Whether it was taken; not when the hub stops before the store is back.

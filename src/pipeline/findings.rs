@@ -8,7 +8,6 @@ use super::sharing::Want;
 use crate::care::{
     self, FindingEvent, FindingState, GapStatus, Known, Rule, Step, TaskState, TopicEnd,
 };
-use crate::config::Mode;
 use crate::crm::View;
 use crate::store::{Effects, FindingDetail, FindingRow, Record, TaskRow};
 
@@ -184,13 +183,6 @@ impl Round<'_> {
             rest: stored.and_then(|old| old.rest.clone()),
             detail,
         })
-    }
-
-    /// The mode that a reason of this rule and person has now. A rule that is gone observes.
-    pub(super) fn mode(&self, rule: &str, record: &Record) -> Mode {
-        let site = self.desk.site;
-        let rule = site.rules.get(rule);
-        rule.map_or(Mode::Observe, |rule| site.mode(rule, &record.assertions))
     }
 
     /// After a merge the same finding may stand twice, each with a task: the one whose task went

@@ -185,7 +185,8 @@ impl Round<'_> {
     /// Whether two tasks may be one, as far as it does not depend on consent.
     fn fits(&self, host: &TaskRow, guest: &TaskRow, record: &Record) -> bool {
         let (ours, theirs) = (&host.detail, &guest.detail);
-        let within = self.desk.site.policy.share_within();
+        let site = self.desk.site;
+        let within = site.policy.share_within();
         let reasons = host.live_topics().count();
         let apart = host.due_at.duration_since(guest.due_at).abs();
         let codes = || {
@@ -206,7 +207,7 @@ impl Round<'_> {
             && ours.priority >= theirs.priority
             && ours.content < ContentClass::C3
             && theirs.content < ContentClass::C3
-            && self.mode_of(host, record) == self.mode_of(guest, record)
+            && site.mode_of_task(host, record) == site.mode_of_task(guest, record)
             && place(&host.routing_key) == place(&guest.routing_key)
             && codes()
             && ours
@@ -243,7 +244,7 @@ impl Round<'_> {
             decision: None,
             detail: want.detail(),
         };
-        task.mode = self.mode_of(&task, record);
+        task.mode = site.mode_of_task(&task, record);
         Some(task)
     }
 
@@ -266,9 +267,10 @@ impl Round<'_> {
             // A change of mode does not call anything back.
             return Vec::new();
         }
-        let mode = self.mode_of(task, record);
+        let site = self.desk.site;
+        let mode = site.mode_of_task(task, record);
         task.live_topics()
-            .filter(|topic| self.mode(&topic.rule, record) != mode)
+            .filter(|topic| site.mode_of_rule(&topic.rule, record) != mode)
             .map(|topic| topic.finding)
             .collect()
     }

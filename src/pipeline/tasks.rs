@@ -76,13 +76,7 @@ impl Round<'_> {
             // so; a change of mode does not call anything back.
             return due || self.retold;
         }
-        due || self.retold || task.mode != self.mode_of(task, record)
-    }
-
-    /// The mode that a task has now: that of its leading reason. A rule that is gone observes.
-    pub(super) fn mode_of(&self, task: &TaskRow, record: &Record) -> Mode {
-        task.leading()
-            .map_or(Mode::Observe, |topic| self.mode(&topic.rule, record))
+        due || self.retold || task.mode != self.desk.site.mode_of_task(task, record)
     }
 
     /// What consent says of a task as it would be.
@@ -111,7 +105,7 @@ impl Round<'_> {
         let id = Uuid::now_v7();
         task.decision = Some(id);
         task.changed_at = now;
-        task.mode = self.mode_of(&task, record);
+        task.mode = self.desk.site.mode_of_task(&task, record);
         let was = before.map(|(state, _)| state);
         let left = was.is_some_and(TaskState::has_left);
         if left {

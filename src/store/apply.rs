@@ -194,11 +194,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Records decisions, or renews those that stand already: where nothing but the time differs, a
+    /// broker that is away for a week must not fill the table.
     pub(super) async fn put_decisions(&mut self, rows: &[&DecisionRow]) -> Result<(), Error> {
         many!(
             self,
             "INSERT INTO consent_decision (tenant, id, person, task, stage, at, result, reason_codes, sentence, next_allowed_at, valid_until, consents, policy_version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             ON CONFLICT (tenant, id) DO UPDATE SET at = excluded.at, next_allowed_at = excluded.next_allowed_at, valid_until = excluded.valid_until",
             rows,
             |row| row.id,
             row.person,

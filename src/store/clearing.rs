@@ -165,36 +165,11 @@ impl Tx {
             .iter()
             .filter_map(|(_, clearing)| clearing.decision.as_ref())
             .collect();
-        self.renew_decisions(&decisions).await?;
+        self.put_decisions(&decisions).await?;
         for (_, clearing) in clearings {
             self.write_rare(clearing, now).await?;
         }
         self.mark_publishing(clearings).await
-    }
-
-    /// Records decisions at publishing, or renews those that stand already: where nothing but the
-    /// time differs, a broker that is away for a week must not fill the table.
-    async fn renew_decisions(&mut self, decisions: &[&DecisionRow]) -> Result<(), Error> {
-        many!(
-            self,
-            "INSERT INTO consent_decision (tenant, id, person, task, stage, at, result, reason_codes, sentence, next_allowed_at, valid_until, consents, policy_version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-             ON CONFLICT (tenant, id) DO UPDATE SET at = excluded.at, next_allowed_at = excluded.next_allowed_at, valid_until = excluded.valid_until",
-            decisions,
-            |row| row.id,
-            row.person,
-            row.task,
-            row.stage,
-            row.at.as_microsecond(),
-            row.decision.result.name(),
-            row.decision.reason_codes().join(" "),
-            row.decision.sentence.as_str(),
-            row.decision.next_allowed_at.map(Timestamp::as_microsecond),
-            row.decision.valid_until.map(Timestamp::as_microsecond),
-            row.consents(),
-            row.decision.policy_version.as_str()
-        );
-        Ok(())
     }
 
     /// What happens to few envelopes goes statement by statement.

@@ -119,7 +119,9 @@ impl Tx {
     }
 
     /// Locks people in the order in which everybody locks them, ahead of a batch that comes to them
-    /// in another; SQLite's write lock already holds everything.
+    /// in another; SQLite's write lock already holds everything. The lock is the one that a change
+    /// of a person's row takes: it keeps out every other such lock and every change, but not a row
+    /// that merely names the person by a foreign key, whose writer may hold somebody else.
     ///
     /// # Errors
     /// When the store is away.
@@ -132,7 +134,7 @@ impl Tx {
         among!(
             self,
             (i64,),
-            "SELECT version FROM person WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR UPDATE",
+            "SELECT version FROM person WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
             &people
         )?;
         Ok(())

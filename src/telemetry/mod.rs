@@ -75,6 +75,10 @@ pub enum Error {
 const CAPS: &[(&str, Option<Level>)] = &[
     ("sqlx::query", None),
     ("sqlx", Some(Level::WARN)),
+    // How a connection ended, in its own words: RabbitMQ resets it behind its answer to a goodbye, so
+    // that every stop would look like a fault. What is lost otherwise `outbox::rabbit` says.
+    ("lapin::io_loop", None),
+    ("lapin::channels", None),
     // At WARN it prints the bodies that the broker gives back; the relay says what matters of them.
     ("lapin", Some(Level::ERROR)),
     ("amq_protocol", Some(Level::WARN)),

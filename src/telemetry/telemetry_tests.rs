@@ -44,9 +44,18 @@ fn libraries_stay_quiet_whatever_the_filter_asks() {
         tracing::debug!(target: "rustls::conn", "handshake");
         tracing::warn!(target: "lapin::returned_messages", "body");
         tracing::error!(target: "lapin::channel", "closing");
+        tracing::error!(target: "lapin::io_loop", "reset");
     });
     assert!(log.contains("ours") && log.contains("closing"), "{log}");
-    for word in ["statement", "pool", "frame", "head", "handshake", "body"] {
+    for word in [
+        "statement",
+        "pool",
+        "frame",
+        "head",
+        "handshake",
+        "body",
+        "reset",
+    ] {
         assert!(!log.contains(word), "{word}: {log}");
     }
 }
@@ -83,8 +92,8 @@ fn a_panic_is_logged_by_its_place_only() {
     assert!(!log.contains("Ada"), "{log}");
 }
 
-#[test]
-fn metrics_have_the_documented_names_and_labels() {
+/// Metrics that were all told of something, those of how things stand aside.
+fn told() -> Metrics {
     let metrics = Metrics::new().unwrap();
     assert!(
         !metrics.render().contains("careloop_ready"),
@@ -105,7 +114,12 @@ fn metrics_have_the_documented_names_and_labels() {
     metrics.published("sent");
     metrics.store_error();
     metrics.acknowledged(Duration::from_millis(3));
-    let text = metrics.render();
+    metrics
+}
+
+#[test]
+fn metrics_have_the_documented_names_and_labels() {
+    let text = told().render();
     let lines = [
         "careloop_messages_received_total{source=\"epic-adt\"} 2",
         "careloop_messages_repeated_total{source=\"epic-adt\"} 1",
@@ -147,4 +161,35 @@ fn tasks_that_nobody_took_are_a_gauge_of_their_team() {
         "careloop_tasks_not_taken{team=\"riverside.main.coordination\",tenant=\"riverside\"} 2";
     let text = metrics.render();
     assert!(text.lines().any(|line| line == gauge), "{text}");
+}
+
+#[test]
+fn the_rules_for_prometheus_ask_for_metrics_and_labels_that_are_exported() {
+    let metrics = told();
+    let named = ("riverside", "riverside.main.coordination");
+    metrics.stands(crate::telemetry::Standpoint::NotTaken, named, 1.0);
+    metrics.stands(crate::telemetry::Standpoint::Trouble, named, 1.0);
+    let text = metrics.render();
+    let rules = include_str!("../../docker/prometheus/careloop.rules.yml");
+    let asked = rules.lines().filter(|line| line.contains("expr:"));
+    let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+    let mut found = 0;
+    for name in asked.flat_map(|line| line.split(|c| !is_word(c))) {
+        if name.starts_with("careloop_") {
+            let starts = |line: &str| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| !rest.starts_with(is_word))
+            };
+            assert!(text.lines().any(starts), "{name} is not in\n{text}");
+            found += 1;
+        }
+    }
+    assert!(found > 5, "only {found}");
+    for label in rules.split("$labels.").skip(1) {
+        let label = label.split(|c| !is_word(c)).next().unwrap();
+        assert!(
+            text.contains(&format!("{label}=\"")),
+            "{label} is not in\n{text}"
+        );
+    }
 }

@@ -14,6 +14,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
+use crate::own;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_careloop");
 /// How long the hub may take to start, and to finish what it was sent.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -52,9 +54,19 @@ impl Hub {
     ) -> anyhow::Result<Self> {
         let store = match kind {
             "sqlite" => "url = \"sqlite:careloop.db\"".to_owned(),
-            _ => databases(services, name).await?,
+            _ => {
+                let superuser = services.postgres.as_deref().context(
+                    "PostgreSQL is measured where CARELOOP_TEST_POSTGRES says; tests/bench/run starts one",
+                )?;
+                own::database(superuser, name).await?.0
+            }
         };
-        let broker = virtual_host(services, name).await?;
+        // Without a broker tasks go to the spool file.
+        let mut broker = None;
+        if let (Some(amqp), Some(ctl)) = (&services.amqp, &services.ctl) {
+            own::virtual_host(ctl, &[], name).await?;
+            broker = Some(amqp.replace("%2f", name));
+        }
         let file = folder.join("careloop.toml");
         let text = configuration(&store);
         std::fs::write(&file, text)?;
@@ -140,9 +152,7 @@ impl Hub {
 
     /// Stops the hub, and removes its virtual host.
     pub(crate) async fn stop(mut self, services: &Services) -> anyhow::Result<()> {
-        let pid = self.pid()?.to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().await?;
-        self.child.wait().await?;
+        own::stop(&mut self.child).await?;
         self.store.close().await;
         if let (Some(address), Some(ctl)) = (&self.broker, &services.ctl) {
             let name = address.rsplit('/').next().unwrap_or_default();
@@ -193,47 +203,6 @@ async fn listening(child: &mut Child) -> anyhow::Result<SocketAddr> {
         said.push('\n');
     }
     bail!("the hub did not start:\n{said}");
-}
-
-/// A database of its own with its owner and its application's role.
-async fn databases(services: &Services, name: &str) -> anyhow::Result<String> {
-    let superuser = services.postgres.as_deref().context(
-        "PostgreSQL is measured where CARELOOP_TEST_POSTGRES says; tests/bench/run starts one",
-    )?;
-    let pool = sqlx::PgPool::connect(superuser).await?;
-    for statement in [
-        format!("CREATE ROLE {name}_owner LOGIN"),
-        format!("CREATE ROLE {name}_hub LOGIN"),
-        format!("CREATE DATABASE {name} OWNER {name}_owner"),
-    ] {
-        sqlx::query(sqlx::AssertSqlSafe(statement))
-            .execute(&pool)
-            .await?;
-    }
-    pool.close().await;
-    let host = superuser.split(['@', '/']).nth(3).context("an address")?;
-    Ok(format!(
-        "url = \"postgres://{name}_hub@{host}/{name}\"\nowner_url = \"postgres://{name}_owner@{host}/{name}\""
-    ))
-}
-
-/// A virtual host of its own; `None` where there is no broker: tasks go to the spool file then.
-async fn virtual_host(services: &Services, name: &str) -> anyhow::Result<Option<String>> {
-    let (Some(amqp), Some(ctl)) = (&services.amqp, &services.ctl) else {
-        return Ok(None);
-    };
-    for arguments in [
-        vec!["add_vhost", name],
-        vec!["set_permissions", "-p", name, "guest", ".*", ".*", ".*"],
-    ] {
-        let status = Command::new(ctl)
-            .arg("--quiet")
-            .args(arguments)
-            .status()
-            .await?;
-        ensure!(status.success(), "rabbitmqctl failed");
-    }
-    Ok(Some(amqp.replace("%2f", name)))
 }
 
 fn configuration(store: &str) -> String {

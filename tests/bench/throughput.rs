@@ -13,6 +13,8 @@
 
 mod glue;
 mod hub;
+#[path = "../support/own.rs"]
+mod own;
 mod limits;
 mod load;
 mod messages;

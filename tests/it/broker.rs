@@ -157,7 +157,7 @@ on_each_store! {
 }
 
 on_each_store! {
-    async fn a_first_start_on_an_empty_broker_declares_before_it_reads_and_logs_no_error(database) {
+    async fn a_first_start_on_an_empty_broker_and_a_stop_log_no_error(database) {
         let Some(broker) = broker::share().await else { return };
         let setup = Setup { broker: Some(broker.url()), ..Setup::default() };
         let mut hub = Serving::start(database, &setup, "info").await;
@@ -177,5 +177,8 @@ on_each_store! {
         let log = hub.log();
         assert!(!log.contains("ERROR") && !log.contains("not connected"), "{log}");
         assert!(hub.stop().success());
+        let log = hub.log();
+        assert!(log.contains("this is left for the next start"), "{log}");
+        assert!(!log.contains("ERROR") && !log.contains(" WARN "), "{log}");
     }
 }

@@ -3,7 +3,7 @@
 
 use careloop::clock;
 use careloop::consent::Channel;
-use careloop::store::{Claimant, Clearing, Then};
+use careloop::store::{Claimant, Clearing, NewOptOut, Then};
 use uuid::Uuid;
 
 use crate::support::behind::Behind;
@@ -66,6 +66,7 @@ on_each_store! {
         let hub = hub_with_cap(database, false, ALL).await;
         couple(&hub).await;
         let tasks = hub.settled().await;
+        assert_eq!(tasks.len(), 2);
         assert!(tasks.iter().all(|task| task.state == "requested"), "{tasks:?}");
         hub.daemon.stop().await;
     }
@@ -113,4 +114,35 @@ on_each_store! {
         assert_eq!(second.await.unwrap(), 1, "the slot is taken");
         hub.daemon.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_names_a_person_is_written_while_somebody_else_has_them_locked() {
+    let Some(database) = Database::postgres().await else {
+        return; // SQLite has one writer
+    };
+    let hub = hub_with_cap(database, true, r#"["adt"]"#).await;
+    let [ada, _] = couple(&hub).await;
+    let (store, tenant) = (hub.store().clone(), hub.tenant);
+    let mut holder = store.write(tenant).await.unwrap();
+    holder.lock_in_order(vec![ada]).await.unwrap();
+    // Were it to wait, two of whom each names the other's person would wait for each other.
+    let writing = tokio::spawn(async move {
+        let mut writer = store.write(tenant).await.unwrap();
+        let opt_out = NewOptOut {
+            value_index: None,
+            channel: None,
+            at: clock::now(),
+            origin: "operator",
+        };
+        writer.record_opt_out(ada, &opt_out).await.unwrap();
+        writer.commit().await.unwrap();
+    });
+    until("it is written", || async {
+        writing.is_finished().then_some(())
+    })
+    .await;
+    writing.await.unwrap();
+    holder.commit().await.unwrap();
+    hub.daemon.stop().await;
 }

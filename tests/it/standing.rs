@@ -11,6 +11,7 @@ use crate::support::clinic::{diagnosed, registered};
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::serving::Serving;
 use crate::support::wait::until;
 
 const PHONE: &str = "(518)555-0101";
@@ -141,6 +142,29 @@ on_each_store! {
         }
         hub.daemon.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trouble_that_no_webhook_takes_is_in_the_log_once() {
+    // Nobody listens on port 1.
+    let more = "[alerts]\nwebhook = \"http://127.0.0.1:1/\"\n".to_owned();
+    let setup = Setup {
+        more,
+        ..Setup::default()
+    };
+    let mut hub = Serving::start(Database::sqlite(), &setup, "info").await;
+    let asker = ["--operator", "Test Operator", "--purpose", "operations"];
+    hub.told(&[&["outreach", "stop"][..], &asker[..]].concat());
+    until("it was told twice, in vain", || async {
+        let log = hub.log();
+        let in_vain = log.matches("an alert was not taken").count();
+        (in_vain >= 2).then_some(())
+    })
+    .await;
+    assert!(hub.stop().success());
+    let log = hub.log();
+    let told = log.lines().filter(|line| line.contains("outreach-stopped"));
+    assert_eq!(told.count(), 1, "{log}");
 }
 
 on_each_store! {

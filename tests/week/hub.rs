@@ -1,13 +1,14 @@
 //! The hub as a child process on a fast clock, its commands, its store and its broker.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use tokio::process::{Child, Command};
 
+use crate::own;
 use crate::plan::SOURCES;
 use crate::time::Pace;
 
@@ -84,21 +85,13 @@ impl Place {
             .next()
             .unwrap_or_default()
             .to_owned();
-        services(&["ctl", "--quiet", "add_vhost", &name]).await?;
-        services(&[
-            "ctl",
-            "--quiet",
-            "set_permissions",
-            "-p",
-            &name,
-            "guest",
-            ".*",
-            ".*",
-            ".*",
-        ])
-        .await?;
+        own::virtual_host(Path::new(SERVICES), &["ctl"], &name).await?;
         let database = if store == "postgres" {
-            self.databases(&name).await?
+            let superuser =
+                std::env::var("CARELOOP_TEST_POSTGRES").context("CARELOOP_TEST_POSTGRES")?;
+            let (lines, host) = own::database(&superuser, &name).await?;
+            self.database = format!("postgres://hub@{host}/{name}");
+            lines
         } else {
             self.database = format!("sqlite:{}", self.folder.join("careloop.db").display());
             "url = \"sqlite:careloop.db\"".to_owned()
@@ -114,28 +107,6 @@ impl Place {
             self.cli(&["migrate"]).await?;
         }
         Ok(())
-    }
-
-    /// A database of its own, with its owner and the application's role.
-    async fn databases(&mut self, name: &str) -> anyhow::Result<String> {
-        let superuser =
-            std::env::var("CARELOOP_TEST_POSTGRES").context("CARELOOP_TEST_POSTGRES")?;
-        let pool = sqlx::PgPool::connect(&superuser).await?;
-        for statement in [
-            format!("CREATE ROLE {name}_owner LOGIN"),
-            format!("CREATE ROLE {name}_hub LOGIN"),
-            format!("CREATE DATABASE {name} OWNER {name}_owner"),
-        ] {
-            sqlx::query(sqlx::AssertSqlSafe(statement))
-                .execute(&pool)
-                .await?;
-        }
-        pool.close().await;
-        let host = superuser.split(['@', '/']).nth(3).context("an address")?;
-        self.database = format!("postgres://hub@{host}/{name}");
-        Ok(format!(
-            "url = \"postgres://{name}_hub@{host}/{name}\"\nowner_url = \"postgres://{name}_owner@{host}/{name}\""
-        ))
     }
 
     fn configuration(&self, store: &str, webhook: SocketAddr) -> String {
@@ -275,12 +246,4 @@ history_since = {{ "*" = 2020-01-01 }}
             self.folder.join("log").display()
         );
     }
-}
-
-/// Ends the hub as its supervisor does.
-pub(crate) async fn stop(mut child: Child) -> anyhow::Result<()> {
-    let pid = child.id().context("the hub has ended")?.to_string();
-    Command::new("kill").args(["-TERM", &pid]).status().await?;
-    child.wait().await?;
-    Ok(())
 }

@@ -18,6 +18,8 @@ mod gather;
 mod history;
 mod hours;
 mod hub;
+#[path = "../support/own.rs"]
+mod own;
 mod plan;
 mod run;
 mod sender;

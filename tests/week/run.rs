@@ -13,7 +13,8 @@ use crate::Arguments;
 use crate::crm::Crm;
 use crate::gather::{self, Database};
 use crate::history::{History, Link, Outage, Stop};
-use crate::hub::{self, Place, free, services};
+use crate::hub::{Place, free, services};
+use crate::own;
 use crate::plan::{self, Meaning, Order, Plan, SILENT, SOURCES, What};
 use crate::sender::{self, Sent};
 use crate::time::Pace;
@@ -107,7 +108,7 @@ async fn play(
     let crm = tokio::task::spawn(crm.run(stop.clone()));
     let (senders, orders, merges) = start(plan, &place);
     let orders = tokio::task::spawn(obey(place.clone(), orders, merges));
-    let child = trouble(arguments, &place, child, &mut history).await?;
+    let mut child = trouble(arguments, &place, child, &mut history).await?;
     for sender in senders {
         history.sent.append(&mut sender.await?);
     }
@@ -119,7 +120,7 @@ async fn play(
     settle(&place, &mut history).await?;
     stop.cancel();
     history.crm = crm.await?;
-    hub::stop(child).await?;
+    own::stop(&mut child).await?;
     hook.abort();
     while let Ok(notice) = notices.try_recv() {
         history.notices.push(notice);

@@ -46,8 +46,8 @@ pub struct TaskEvents {
 }
 
 struct Open {
-    /// Held for its connection, which is cut when this is dropped.
-    _line: Line,
+    /// Its connection is cut when this is dropped.
+    line: Line,
     consumer: Consumer,
 }
 
@@ -178,6 +178,19 @@ impl TaskEvents {
         }
     }
 
+    /// Ends the connection politely, within a bound: what was handed out and not acknowledged comes
+    /// again at the next start.
+    pub async fn close(self) {
+        // The consumer goes after its connection: dropped before, it would cancel itself meanwhile.
+        if let Some(Open {
+            line,
+            consumer: _ended,
+        }) = self.open
+        {
+            line.close().await;
+        }
+    }
+
     /// The publishing side declares the queue. Where it cannot before a person has acted, the queue
     /// of an earlier start may be there: answers count all the same.
     async fn until_declared(&mut self) {
@@ -227,10 +240,7 @@ impl TaskEvents {
             )
             .await
             .map_err(of)?;
-        Ok(Open {
-            _line: line,
-            consumer,
-        })
+        Ok(Open { line, consumer })
     }
 }
 

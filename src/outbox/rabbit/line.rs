@@ -22,6 +22,7 @@ use rustls::pki_types::pem::PemObject as _;
 use tokio::time::timeout;
 
 use crate::config::BrokerConfig;
+use crate::config::is_loopback;
 use crate::outbox::publisher::DownReason;
 use crate::outbox::rabbit::Error;
 
@@ -118,13 +119,6 @@ impl Target {
             Err(_elapsed) => Err(DownReason::Silent),
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// A live connection. Dropping it cuts it off.
