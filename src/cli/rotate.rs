@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::context::{Misconfigured, Misused};
+use super::context::{Misconfigured, Misused, said};
 use super::{Global, output};
 use crate::clock;
 use crate::config::{Config, KeySource, secret};
@@ -32,7 +32,7 @@ pub(super) enum RotateCommand {
 #[derive(Args)]
 pub(super) struct Order {
     /// The name of the person who rotates.
-    #[arg(long)]
+    #[arg(long, value_parser = said)]
     operator: String,
     /// Only when the key is older than its period: 90 days a tenant key, 365 days the root key.
     #[arg(long)]

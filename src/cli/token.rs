@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::consent::purpose;
-use super::context::{Desk, Misused};
+use super::context::{Desk, Misused, said};
 use super::{Global, output};
 use crate::access::{LONGEST_DAYS, Scope, mint};
 use crate::clock;
@@ -32,7 +32,7 @@ pub(super) enum TokenCommand {
         /// The token's id, as `careloop token list` shows it.
         id: Uuid,
         /// The name of the person who revokes it.
-        #[arg(long)]
+        #[arg(long, value_parser = said)]
         operator: String,
     },
 }
@@ -53,7 +53,7 @@ pub(super) struct CreateArgs {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_DAYS)))]
     days: u16,
     /// The name of the person who makes it.
-    #[arg(long)]
+    #[arg(long, value_parser = said)]
     operator: String,
 }
 
