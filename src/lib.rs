@@ -5,7 +5,7 @@
 //!            │ ack          └──────────────── one transaction ─────────┘    │ confirm             │
 //!            ▲                                                              └── task events ◀─────┘
 //!
-//!  people ──▶ cli ──▶ the same store, the same mappings        web ──▶ health, metrics, task content
+//!  people ──▶ cli ──▶ the same store, the same mappings        web ──▶ health, metrics, the CRM's API
 //! ```
 //!
 //! Messages arrive over MLLP, are stored and only then acknowledged. Declarative mappings turn each

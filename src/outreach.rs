@@ -89,7 +89,7 @@ pub fn decide(
         states: &states,
         birth_date: demographics.birth_date,
         language: demographics.language.as_deref(),
-        templates: &[],
+        templates: &terms.tenant.languages,
     };
     let mut decision = consent::decide(&ask, &facts, policy, now);
     let shielded = readings

@@ -91,13 +91,22 @@ fn an_agreement_is_announced_at_sixty_thirty_and_seven_days_and_after_its_end() 
     assert!(at(date(2026, 11, 1) - jiff::Span::new().days(1)).is_empty());
     for (day, kind) in [
         (date(2026, 11, 1), Kind::AgreementEnds60),
+        (date(2026, 11, 30), Kind::AgreementEnds60),
         (date(2026, 12, 1), Kind::AgreementEnds30),
+        (date(2026, 12, 23), Kind::AgreementEnds30),
         (date(2026, 12, 24), Kind::AgreementEnds7),
         (date(2026, 12, 31), Kind::AgreementEnds7),
         (date(2027, 1, 1), Kind::AgreementEnded),
     ] {
         assert_eq!(at(day), [(kind, "Riverside Clinic".to_owned())], "{day}");
     }
+    let found = seen(
+        &config,
+        heard("2026-12-24T08:00:00Z"),
+        "2026-12-24T09:00:00Z",
+    );
+    let notice = (Kind::AgreementEnds7, "Riverside Clinic".to_owned());
+    assert_eq!(found, [notice], "it is among what is told");
 }
 
 #[test]
@@ -132,6 +141,85 @@ fn held_and_waiting_messages_are_trouble_of_their_source() {
         .map(|(kind, _)| kind)
         .collect();
     assert_eq!(kinds, [Kind::InboxLag, Kind::MessagesHeld]);
+}
+
+#[test]
+fn a_queue_is_trouble_when_nobody_reads_it_or_answers() {
+    let config = config("");
+    let now: Timestamp = "2026-06-20T12:00:00Z".parse().unwrap();
+    let kinds = |queue: QueueStanding| {
+        let queues = [QueueStanding {
+            team: "riverside.main.coordination".to_owned(),
+            at: Some(now),
+            ..queue
+        }];
+        let scene = Scene {
+            tenant: config.tenants.first().unwrap(),
+            feeds: &[],
+            queues: &queues,
+            broker_down_since: None,
+            is_stopped: false,
+            started_at: now,
+            now,
+        };
+        let found = troubles(&scene, &config.alerts).into_iter();
+        found.map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    let waiting = |consumers, since: &str| QueueStanding {
+        messages: 1,
+        consumers,
+        unanswered: 1,
+        oldest_unanswered_at: Some(since.parse().unwrap()),
+        ..QueueStanding::default()
+    };
+    assert_eq!(kinds(waiting(0, "2026-06-20T11:59:59Z")), []);
+    let unread = kinds(waiting(0, "2026-06-20T10:00:00Z"));
+    assert_eq!(
+        unread,
+        [Kind::NoConsumer],
+        "for longer than alerts.no_consumer"
+    );
+    assert_eq!(kinds(waiting(1, "2026-06-20T10:00:00Z")), []);
+    let old = kinds(waiting(1, "2026-06-01T10:00:00Z"));
+    assert_eq!(old, [Kind::Unanswered], "for longer than alerts.unanswered");
+    let untaken = QueueStanding {
+        not_taken: 1,
+        ..QueueStanding::default()
+    };
+    assert_eq!(kinds(untaken), [Kind::NotTaken]);
+}
+
+#[test]
+fn a_closed_door_a_broker_away_and_a_stop_are_told_each_by_itself() {
+    let config = config("");
+    let now: Timestamp = "2026-06-20T12:00:00Z".parse().unwrap();
+    let shut = [FeedStanding {
+        source: "ehr".to_owned(),
+        listening: false,
+        ..heard("2026-06-20T01:00:00Z")
+    }];
+    let scene = Scene {
+        tenant: config.tenants.first().unwrap(),
+        feeds: &shut,
+        queues: &[],
+        broker_down_since: Some(now - SignedDuration::from_hours(1)),
+        is_stopped: true,
+        started_at: now,
+        now,
+    };
+    let found: Vec<Kind> = troubles(&scene, &config.alerts)
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
+    let expected = [Kind::FeedClosed, Kind::BrokerDown, Kind::OutreachStopped];
+    assert_eq!(found, expected, "a closed door is not silent, too");
+    let just_now = Scene {
+        feeds: &[],
+        broker_down_since: Some(now),
+        is_stopped: false,
+        ..scene
+    };
+    assert_eq!(troubles(&just_now, &config.alerts), []);
 }
 
 #[test]

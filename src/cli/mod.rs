@@ -273,13 +273,26 @@ mod tests {
 
     #[test]
     fn a_name_of_blanks_is_no_name() {
-        let person = "01981a2b-0000-7000-8000-000000000001";
-        let words = |name| ["careloop", "consent", "revoke", person, "--operator", name];
-        assert!(Cli::try_parse_from(words("Test Officer")).is_ok());
-        let error = Cli::try_parse_from(words(" ")).err().unwrap().to_string();
-        assert!(
-            error.contains("--operator") && error.contains("found nothing"),
-            "{error}"
-        );
+        let id = "01981a2b-0000-7000-8000-000000000001";
+        for command in [
+            format!("consent revoke {id}"),
+            format!("token revoke {id}"),
+            "token create --name crm --scope task:content --purpose TREAT".to_owned(),
+            "keys rotate tenant".to_owned(),
+            "keys rotate root".to_owned(),
+            format!("message replay --id {id}"),
+            format!("identity unmerge {id} --reason why"),
+            "outreach stop --purpose operations".to_owned(),
+        ] {
+            let words = |name| {
+                let command = std::iter::once("careloop").chain(command.split(' '));
+                let command: Vec<&str> = command.chain(["--operator", name]).collect();
+                Cli::try_parse_from(command)
+            };
+            assert!(words("Test Officer").is_ok(), "{command}");
+            let error = words(" ").err().unwrap().to_string();
+            let says = error.contains("--operator") && error.contains("found nothing");
+            assert!(says, "{command}: {error}");
+        }
     }
 }

@@ -139,6 +139,7 @@ written! {
         rules: BTreeMap<Name, Mode>,
         source_rank: Vec<Spanned<Name>>,
         implied_treatment_contact: Option<bool>,
+        languages: Vec<Spanned<Name>>,
         contact_policy: Maybe<String>,
         pilot_daily_cap: Option<u32>,
         feedback: Option<bool>,

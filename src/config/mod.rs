@@ -65,8 +65,7 @@ pub struct Config {
     pub log: LogConfig,
     /// The OpenTelemetry collector.
     pub telemetry: TelemetryConfig,
-    /// Public base address under which details and re-checks are served, such as
-    /// `https://hub.example.org`.
+    /// Public base address of details and re-checks, such as `https://hub.example.org`.
     pub public_url: String,
 }
 
@@ -223,6 +222,8 @@ pub struct Tenant {
     pub source_rank: Vec<String>,
     /// Whether a treatment finding with no denial may become a live-phone task.
     pub implied_treatment_contact: bool,
+    /// Languages of the clinic's texts and callers (BCP 47); empty where nobody has said.
+    pub languages: Vec<String>,
     /// The site's own contact policy, in place of the one that ships.
     pub contact_policy: Option<PathBuf>,
     /// Tasks a day in pilot mode.

@@ -241,10 +241,26 @@ fn tenant(
             .collect(),
         source_rank: rank,
         implied_treatment_contact: written.implied_treatment_contact.unwrap_or(false),
+        languages: languages(check, place, &written.languages),
         contact_policy: contact_policy(check, place, &written.contact_policy),
         pilot_daily_cap: written.pilot_daily_cap.unwrap_or(PILOT_DAILY_CAP),
         feedback: feedback::of(check, place, written),
     })
+}
+
+/// The languages of the clinic's texts and callers.
+fn languages(check: &mut Check<'_>, place: &Place, written: &[Spanned<Name>]) -> Vec<String> {
+    for language in written {
+        let tag = &language.get_ref().0;
+        let primary = tag.split('-').next().unwrap_or_default();
+        if !(2..=3).contains(&primary.len()) || !primary.chars().all(|c| c.is_ascii_lowercase()) {
+            let says = "expected a language tag of BCP 47, found text of another form";
+            let at = place.key("languages", language);
+            check.report(&at, says, "write languages = [\"en\", \"es\"]");
+        }
+    }
+    let tags = written.iter().map(|language| language.get_ref().0.clone());
+    tags.collect()
 }
 
 /// The site's own contact policy.

@@ -34,6 +34,18 @@ fn a_clinic_is_read_with_safe_defaults() {
 }
 
 #[test]
+fn languages_are_tags() {
+    let with =
+        |list: &str| CLINIC.replace("[[tenant]]", &format!("[[tenant]]\nlanguages = {list}"));
+    let config = load(&with(r#"["en", "zh-hant"]"#)).ok().unwrap();
+    assert_eq!(config.tenants[0].languages, ["en", "zh-hant"]);
+    one(
+        &with(r#"["english"]"#),
+        &["languages", "expected a language tag"],
+    );
+}
+
+#[test]
 fn plaintext_stays_on_loopback_unless_named() {
     one(
         "[broker]\nurl = \"amqp://broker.example.org\"",

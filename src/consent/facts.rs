@@ -125,6 +125,6 @@ pub struct Facts<'a> {
     pub birth_date: Option<PartialDate>,
     /// Preferred language (BCP 47).
     pub language: Option<&'a str>,
-    /// Languages in which the message exists; empty where that was not looked up.
+    /// Languages in which the message exists; empty where nobody has said.
     pub templates: &'a [String],
 }

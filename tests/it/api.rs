@@ -1,11 +1,12 @@
 //! The CRM's API on real sockets and both stores: what is told, to whom, and what is on record.
 
 use careloop::outbox::envelope::ulid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::api::{PHONE, SCOPES, ask, code, published, token};
+use crate::support::api::{PHONE, SCOPES, ask, asked, code, content_of, published, token};
 use crate::support::behind::Behind;
+use crate::support::clinic::diagnosed;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 
@@ -48,6 +49,32 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn content_tells_the_language_and_that_an_interpreter_is_needed(database) {
+        let tenant = r#"languages = ["en"]"#.to_owned();
+        let hub = Hub::start(database, Setup { tenant, ..Setup::default() }).await;
+        let token = token(&hub, SCOPES).await;
+        for (number, spoken, language, needs) in [
+            ("TEST-1", "spa", "es", json!(["interpreter"])),
+            ("TEST-2", "eng", "en", json!([])),
+            ("TEST-3", "", "und", json!([])),
+        ] {
+            let message = diagnosed(number, PHONE).replace("^PRN^PH", &format!("^PRN^PH||{spoken}"));
+            hub.peer("adt").await.send_bytes(message.as_bytes()).await;
+            hub.processed().await;
+            let task = hub.until_task_is(hub.person(number).await, "requested").await;
+            let content = asked(&hub, &token, &content_of(task.id.parse().unwrap()), "").await.json();
+            assert_eq!((&content["contact"]["language"], &content["contact"]["needs"]), (&language.into(), &needs));
+            let obliged = content["obligations"].to_string().contains("use-interpreter");
+            assert_eq!(obliged, language == "es", "{content:#}");
+            let sent = hub.spooled().pop().unwrap()["data"]["contact"].clone();
+            let told = sent.get("needs").cloned().unwrap_or_else(|| json!([]));
+            assert_eq!((&sent["language"], told), (&language.into(), needs));
+        }
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
     async fn nothing_is_told_that_cannot_be_put_on_record(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let behind = Behind::open(&hub.database).await;
@@ -72,6 +99,11 @@ on_each_store! {
         let (status, body) = ask(&hub, &token_of_events, &path, "").await;
         assert_eq!((status, code(&body).as_str()), (403, "scope-missing"));
         let token = token(&hub, SCOPES).await;
+        let secret = token.rsplit('_').next().unwrap();
+        let kept = behind.texts(&format!("SELECT {} FROM service_token", behind.hex("digest"))).await;
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(kept.contains(&hash) && !kept.iter().any(|kept| kept == secret), "only a hash is kept");
         for (line, status, word) in [
             (path.replace("?purpose=TREAT", ""), 400, "purpose-missing"),
             (path.replace("TREAT", "FUN"), 400, "purpose-unknown"),

@@ -71,6 +71,16 @@ async fn work(hub: &Hub, person: Uuid) -> (Vec<String>, usize) {
     (states, open.count())
 }
 
+/// The audit names who decided about a person, once, and the reason is nowhere to be read.
+async fn audited(behind: &Behind, action: &str, person: Uuid) {
+    let of = format!("{} = '{}'", behind.hex("entity_id"), person.simple());
+    let who = format!("SELECT actor FROM audit WHERE action = '{action}' AND {of}");
+    let who = behind.texts(&who).await;
+    assert_eq!(who, ["operator:Test Operator"], "{action}");
+    let reason = "SELECT count(*) FROM audit WHERE detail LIKE '%checked with%'";
+    assert_eq!(behind.number(reason).await, 0);
+}
+
 on_each_store! {
     async fn an_undone_merge_gives_each_record_its_own_and_its_work_back(database) {
         let hub = Hub::start(database, Setup::default()).await;
@@ -97,6 +107,8 @@ on_each_store! {
         }
         let denied = [hub.record(ada).await.opt_outs.len(), hub.record(bea).await.opt_outs.len()];
         assert_eq!(denied, [1, 1], "what was denied while they were one holds for both");
+        let behind = Behind::open(&hub.database).await;
+        audited(&behind, "person.unmerge", bea).await;
         // Neither a second command nor a replay of the merge changes anything.
         let again = decide(&hub, &["unmerge", &bea.to_string()]).await;
         assert!(again.contains("nothing changed"), "{again}");
@@ -124,10 +136,11 @@ on_each_store! {
         assert_eq!(shown["people"].as_array().unwrap().len(), 2);
         assert_eq!(shown["people"][0]["names"][0]["family"], "Example");
         let behind = Behind::open(&hub.database).await;
-        let audited = "SELECT count(*) FROM audit WHERE action = 'identity.show'";
-        assert_eq!(behind.number(audited).await, 1);
+        let shown_once = "SELECT count(*) FROM audit WHERE action = 'identity.show'";
+        assert_eq!(behind.number(shown_once).await, 1);
         decide(&hub, &["link", &id, "--to", &ada.to_string()]).await;
         assert_eq!(hub.reached("TEST-2").await, [ada]);
+        audited(&behind, "person.link", bea).await;
         assert!(listed(&hub, "proposed").await.is_empty());
         let tasks = hub.settled().await;
         let live = tasks.iter().filter(|task| task.state == "requested").count();
@@ -146,13 +159,14 @@ on_each_store! {
         let line = only(&hub, "proposed").await;
         decide(&hub, &["keep-apart", line["id"].as_str().unwrap()]).await;
         assert!(listed(&hub, "proposed").await.is_empty());
+        let behind = Behind::open(&hub.database).await;
+        audited(&behind, "person.keep-apart", hub.person("TEST-2").await).await;
         // A new number is no reason to ask again; another name that agrees is.
         let moved = |id, number, name| Said { name, at: hours_ago(2), ..Said::of("ADT^A08", id, number) };
         let text = moved("PHONE", "TEST-2", "Example^Ada").text().replace("555-0101", "555-0109");
         let mut peer = hub.peer("adt").await;
         peer.send_bytes(text.as_bytes()).await;
         hub.processed().await;
-        let behind = Behind::open(&hub.database).await;
         until("everybody is compared", || async {
             let waiting = behind.number("SELECT count(*) FROM identity_check").await;
             (waiting == 0).then_some(())

@@ -24,12 +24,18 @@ struct Told {
 }
 
 impl Told {
+    /// Refuses what it hears first.
     async fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/alerts", listener.local_addr().unwrap());
         let notices = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&notices);
         tokio::spawn(async move {
+            if let Ok((mut stream, _)) = listener.accept().await {
+                notice(&mut stream).await;
+                let answer = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n";
+                drop(stream.write_all(answer).await);
+            }
             while let Ok((mut stream, _)) = listener.accept().await {
                 let body = notice(&mut stream).await;
                 taken.lock().unwrap().extend(body);
@@ -134,11 +140,12 @@ on_each_store! {
         assert_eq!(states, ["firing", "resolved"]);
         assert_eq!(stops[0]["id"], stops[1]["id"]);
         assert_eq!(told.of("messages-held").len(), 1);
-        let open = status(&hub).await["troubles"].clone();
-        assert_eq!(open.as_array().unwrap().len(), 1, "{open}");
+        let now = status(&hub).await;
+        assert_eq!(now["troubles"].as_array().unwrap().len(), 1, "{now}");
+        assert_eq!(now["sources"][0]["held"], serde_json::json!([{"code": "required-missing", "count": 1}]));
         for notice in told.notices.lock().unwrap().iter() {
             let text = notice.to_string();
-            assert!(!text.contains("Example") && !text.contains("555"), "{text}");
+            assert!(!text.contains("Example") && !text.contains("555-01") && !text.contains("518555"), "{text}");
         }
         hub.daemon.stop().await;
     }
@@ -188,6 +195,9 @@ on_each_store! {
         let source = &status["sources"][0];
         assert_eq!((&source["source"], &source["last_hour"]), (&"adt".into(), &2.into()));
         assert!(source["last_received_at"].is_string(), "{source}");
+        assert!(source["waiting"] == 0 && source["oldest_waiting_at"].is_null(), "{source}");
+        let left = status["agreements"][0]["days_left"].as_i64().unwrap();
+        assert!(left > 60 && status["troubles"] == serde_json::json!([]), "{status}");
         let team = &status["teams"][0];
         assert_eq!(team["team"], "riverside.main.coordination");
         assert_eq!((&team["consumers"], &team["unanswered"]), (&0.into(), &1.into()));

@@ -10,6 +10,8 @@ use prost::Message as _;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::support::broker;
+use crate::support::clinic::QUEUE;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::peer::lines;
@@ -175,6 +177,26 @@ on_each_store! {
             }
         }
         assert!(came.iter().any(|(.., body)| body.windows(5).any(|window| window == b"trial")));
+    }
+}
+
+on_each_store! {
+    async fn the_confirm_that_ends_a_trace_is_the_brokers(database) {
+        let Some(broker) = broker::share().await else { return };
+        let collector = Collector::start().await;
+        let setup = setup(&collector, database.folder.path(), "1.0");
+        let hub = Hub::start(database, Setup { broker: Some(broker.url()), ..setup }).await;
+        assert_eq!(hub.peer("adt").await.send(ADA).await.code, "AA");
+        let taken = broker.take(QUEUE, 1).await;
+        let envelope: serde_json::Value = serde_json::from_slice(&taken[0].delivery.data).unwrap();
+        hub.settled().await;
+        hub.daemon.stop().await;
+        let spans: BTreeMap<String, Span> =
+            collector.spans().into_iter().map(|span| (span.name.clone(), span)).collect();
+        let (receive, queue, confirm) = (&spans["receive"], &spans["queue"], &spans["confirm"]);
+        assert_eq!((&confirm.trace_id, &confirm.parent_span_id), (&receive.trace_id, &queue.span_id));
+        let trace: String = receive.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(envelope["traceparent"].as_str().unwrap().contains(&trace), "{envelope}");
     }
 }
 
