@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 mod address;
+mod agreement;
 mod alerts;
 mod feedback;
 mod file;
@@ -27,6 +28,7 @@ mod teams;
 mod telemetry;
 mod words;
 
+pub use agreement::Agreement;
 pub use alerts::AlertsConfig;
 pub use feedback::{EscalateAfter, Feedback, RuleRests};
 pub use load::{DEFAULTS, Environment};
@@ -351,25 +353,6 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// The authority that signs clients; given, clients must show a certificate.
     pub client_ca: Option<PathBuf>,
-}
-
-/// A business associate agreement.
-#[derive(Clone, Debug)]
-pub struct Agreement {
-    /// The other party.
-    pub party: String,
-    /// Where the document is.
-    pub document: String,
-    /// When it was signed.
-    pub signed: Date,
-    /// First day it is in force.
-    pub from: Date,
-    /// Last day it is in force.
-    pub until: Date,
-    /// Days within which a breach is notified (at most 60, 45 CFR 164.410).
-    pub breach_notice_days: u8,
-    /// The sources and destinations it covers; the task destination is `careloop.tasks`.
-    pub covers: Vec<String>,
 }
 
 /// The destination name of outreach tasks, as agreements cover it.

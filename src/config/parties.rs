@@ -3,23 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::file::{self, File, Maybe};
 use super::load::{Check, Place};
-use super::words::{Day, Name};
-use super::{Agreement, Location, Mode, Source, TASKS_DESTINATION, Team, Tenant};
-use super::{feedback, sources, teams};
-
-impl Agreement {
-    /// Days until it ends; below zero when it is over.
-    pub fn days_left(&self, today: Date) -> i32 {
-        let left = self.until.since(today);
-        left.map_or(0, |span| span.get_days())
-    }
-}
+use super::words::Name;
+use super::{Agreement, Location, Mode, Source, Team, Tenant};
+use super::{agreement, feedback, sources, teams};
 
 /// Tasks a day in pilot mode, where the tenant names no number.
 const PILOT_DAILY_CAP: u32 = 20;
@@ -29,7 +20,7 @@ pub(super) struct Known {
     /// The names of its locations.
     pub(super) locations: BTreeSet<String>,
     /// The names of its sources.
-    sources: BTreeSet<String>,
+    pub(super) sources: BTreeSet<String>,
     /// The names of its teams.
     pub(super) teams: BTreeSet<String>,
 }
@@ -50,7 +41,7 @@ pub(super) fn tenants(check: &mut Check<'_>, written: &File) -> Vec<Tenant> {
         (&team.tenant, &team.name)
     });
     let mut agreements: Vec<(String, Agreement)> = each("agreement", &written.agreement)
-        .filter_map(|(place, written)| agreement(check, &place, written, &directory))
+        .filter_map(|(place, written)| agreement::agreement(check, &place, written, &directory))
         .collect();
     let mut tenants = Vec::new();
     for (place, written) in each("tenant", &written.tenant) {
@@ -305,103 +296,4 @@ fn zone(
         check.report(&at, says, "add `zone`, such as \"America/New_York\"");
     }
     shared.map(|source| source.zone.clone())
-}
-
-fn agreement(
-    check: &mut Check<'_>,
-    place: &Place,
-    written: &file::Agreement,
-    directory: &Directory,
-) -> Option<(String, Agreement)> {
-    let owner = owner(check, place, &written.tenant, directory);
-    let party = check.need(place, "party", &written.party);
-    let signed = check.need(place, "signed", &written.signed);
-    let until = check.need(place, "until", &written.until);
-    let days = written.breach_notice_days.as_ref();
-    if let Some(days) = days.filter(|days| !(1..=60).contains(days.get_ref())) {
-        let says = format!("expected 1 to 60 days, found {}", days.get_ref());
-        let next = "the law allows 60 days at most (45 CFR 164.410)";
-        check.report(&place.key("breach_notice_days", days), &says, next);
-    }
-    if let Some(party) = party.filter(|party| party.get_ref().trim().is_empty()) {
-        let says = "expected the other party's name, found empty text";
-        check.report(
-            &place.key("party", party),
-            says,
-            "write who signed the agreement",
-        );
-    }
-    let from = written.from.as_ref();
-    ordered(check, place, (("signed", signed), ("from", from)));
-    let (began, start) = if from.is_some() {
-        ("from", from)
-    } else {
-        ("signed", signed)
-    };
-    ordered(check, place, ((began, start), ("until", until)));
-    covers(
-        check,
-        place,
-        written,
-        owner.as_ref().map(|(_, known)| *known),
-    );
-    let ((tenant, _), signed) = (owner?, signed?.get_ref().0);
-    let agreement = Agreement {
-        party: party?.get_ref().clone(),
-        document: written.document.clone().unwrap_or_default(),
-        signed,
-        from: from.map_or(signed, |from| from.get_ref().0),
-        until: until?.get_ref().0,
-        breach_notice_days: days.map_or(60, |days| *days.get_ref()),
-        covers: written
-            .covers
-            .iter()
-            .map(|covered| covered.get_ref().clone())
-            .collect(),
-    };
-    Some((tenant, agreement))
-}
-
-type NamedDay<'w> = (&'static str, Option<&'w Spanned<Day>>);
-
-fn ordered(check: &mut Check<'_>, place: &Place, days: (NamedDay<'_>, NamedDay<'_>)) {
-    let ((before, first), (after, second)) = days;
-    if let (Some(first), Some(second)) = (first, second)
-        && second.get_ref().0 < first.get_ref().0
-    {
-        let says = format!("expected a day not before `{before}`, found an earlier one");
-        check.report(
-            &place.key(after, second),
-            &says,
-            "correct one of the two days",
-        );
-    }
-}
-
-fn covers(check: &mut Check<'_>, place: &Place, written: &file::Agreement, known: Option<&Known>) {
-    if written.covers.is_empty() && !check.is_taken_out(&format!("{}.covers", place.at)) {
-        let at = Place {
-            span: place.span.clone(),
-            at: format!("{}.covers", place.at),
-        };
-        let says = "expected the sources and destinations it covers, found none";
-        check.report(
-            &at,
-            says,
-            "add `covers = [\"a-source\", \"careloop.tasks\"]`",
-        );
-    }
-    let Some(known) = known else { return };
-    for covered in &written.covers {
-        let name = covered.get_ref();
-        let fits = name == TASKS_DESTINATION || known.sources.contains(name);
-        if !fits && !check.is_taken_out("source") {
-            let says = "expected a source of this tenant or careloop.tasks, found another name";
-            check.report(
-                &place.key("covers", covered),
-                says,
-                "add the [[source]] or correct the name",
-            );
-        }
-    }
 }

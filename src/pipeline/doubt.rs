@@ -136,6 +136,8 @@ impl Identities {
             return Err(Refused::Unfit(fit));
         };
         let reached = tx.find_people(&numbers).await?;
+        tx.lock_in_order(reached.iter().copied().chain(person).collect())
+            .await?;
         let taker = match person {
             Some(person) => self.locked(&mut tx, person, now).await?,
             None => Record::new(Uuid::now_v7())?,
@@ -146,11 +148,8 @@ impl Identities {
             ..Effects::default()
         };
         for identifier in &numbers {
-            if !tx
-                .find_people(std::slice::from_ref(identifier))
-                .await?
-                .is_empty()
-            {
+            let owners = tx.find_people(std::slice::from_ref(identifier)).await?;
+            if !owners.is_empty() {
                 effects.assignments.push(Assignment {
                     person: taker_id,
                     identifier: identifier.clone(),

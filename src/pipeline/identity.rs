@@ -248,6 +248,8 @@ impl Identities {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let by = ("kept-apart", Some(decider.operator.as_str()));
+        // Sorted, before each with all who were merged into them: two deciders never wait in a circle.
+        tx.lock_in_order(vec![one, other]).await?;
         let (ours, theirs) = (
             self.locked(tx, one, now).await?,
             self.locked(tx, other, now).await?,

@@ -42,31 +42,31 @@ mod tests {
     /// What is asked for each message or each look, and the index that answers it.
     const ASKED: [(&str, &str); 7] = [
         (
-            "SELECT id FROM finding WHERE tenant = 1 AND person IN (SELECT unhex(value) FROM json_each('[]')) ORDER BY id",
+            "SELECT id FROM finding WHERE tenant = $1 AND person IN (SELECT unhex(value) FROM json_each('[]')) ORDER BY id",
             "finding_of",
         ),
         (
-            "SELECT id FROM task WHERE tenant = 1 AND person IN (SELECT unhex(value) FROM json_each('[]')) ORDER BY id",
+            "SELECT id FROM task WHERE tenant = $1 AND person IN (SELECT unhex(value) FROM json_each('[]')) ORDER BY id",
             "task_of",
         ),
         (
-            "SELECT DISTINCT person FROM contact_point WHERE tenant = 1 AND value_index = x'00'",
+            "SELECT DISTINCT person FROM contact_point WHERE tenant = $1 AND value_index = x'00'",
             "contact_point_value",
         ),
         (
-            "SELECT count(*) FROM outbox WHERE tenant = 1 AND state = 'publishing' AND claim_deadline < 2",
+            "SELECT count(*) FROM outbox WHERE tenant = $1 AND state = 'publishing' AND claim_deadline < 2",
             "outbox_publishing",
         ),
         (
-            "SELECT source, code, count(*) FROM message WHERE tenant = 1 AND state = 'held' GROUP BY source, code",
+            "SELECT source, code, count(*) FROM message WHERE tenant = $1 AND state = 'held' GROUP BY source, code",
             "message_by_state",
         ),
         (
-            "SELECT person FROM identity_check WHERE tenant = 1 ORDER BY since_at, person LIMIT 2",
+            "SELECT person FROM identity_check WHERE tenant = $1 ORDER BY since_at, person LIMIT 2",
             "identity_check_since",
         ),
         (
-            "SELECT max(event_time) FROM identifier_assignment WHERE tenant = 1 AND value_index IN (SELECT unhex(value) FROM json_each('[]'))",
+            "SELECT max(event_time) FROM identifier_assignment WHERE tenant = $1 AND value_index IN (SELECT unhex(value) FROM json_each('[]'))",
             "identifier_assignment_of",
         ),
     ];
