@@ -333,6 +333,37 @@ fn nothing_is_left_for_later_and_no_test_is_switched_off() {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
+/// `tests/fuzz` has a lock file of its own, which no build of the project reads.
+#[test]
+fn the_fuzz_targets_are_locked_to_what_careloop_needs() {
+    let needs = |file: &str| -> BTreeSet<String> {
+        let lock: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
+        let packages = lock["package"].as_array().unwrap();
+        let mut own = packages
+            .iter()
+            .filter(|one| one["name"].as_str() == Some("careloop"));
+        let own = own.next().unwrap()["dependencies"].as_array().unwrap();
+        own.iter()
+            .map(|one| one.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let manifest: toml::Table = fs::read_to_string("Cargo.toml").unwrap().parse().unwrap();
+    let locked = needs("tests/fuzz/Cargo.lock");
+    for name in manifest["dependencies"].as_table().unwrap().keys() {
+        let is_locked = locked.iter().any(|one| one.split(' ').next() == Some(name));
+        assert!(
+            is_locked,
+            "{name} is not in tests/fuzz/Cargo.lock; run `cargo update -w` there"
+        );
+    }
+    let known = needs("Cargo.lock");
+    let gone: Vec<&String> = locked.difference(&known).collect();
+    assert!(
+        gone.is_empty(),
+        "tests/fuzz/Cargo.lock still names {gone:?}; run `cargo update -w` there"
+    );
+}
+
 /// `$1` of every statement is the tenant, so a statement that does not compare or set it would
 /// reach every tenant's rows.
 #[test]

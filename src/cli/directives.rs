@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::{Desk, Misused};
+use super::person::consent;
 use super::{Asker, Why, output};
 use crate::clock;
 use crate::consent::{Entry, Policy, Standing};
@@ -138,20 +139,12 @@ fn recorded(entry: &Entry, now: Timestamp) -> Value {
         _ if entry.permit => (true, "it permits"),
         _ => (true, "it denies"),
     };
-    json!({
-        "id": entry.id.to_string(),
-        "channel": entry.channel,
-        "purpose": entry.purpose,
-        "content": entry.content,
-        "permit": entry.permit,
-        "from": entry.from.to_string(),
-        "until": entry.until.map(|at| at.to_string()),
-        "revoked_at": entry.revoked_at.map(|at| at.to_string()),
-        "method": entry.method,
-        "source": entry.source,
-        "counts": counts,
-        "why": why,
-    })
+    let mut shown = consent(entry);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("counts".to_owned(), counts.into());
+        shown.insert("why".to_owned(), why.into());
+    }
+    shown
 }
 
 /// Shows everything that stands for and against contact; leaves an audit entry.

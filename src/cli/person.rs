@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::context::Desk;
 use super::{Asker, Global, holds, output};
 use crate::clock;
+use crate::consent::Entry;
 use crate::crm::View;
 use crate::store::{PersonDocument, Record};
 
@@ -122,7 +123,7 @@ fn document(desk: &Desk, person: &PersonDocument) -> Value {
         "requests": view.chart.requests,
         "pointers": view.chart.pointers,
         "findings": findings(record),
-        "consents": consents(record),
+        "consents": record.entries.iter().map(consent).collect::<Vec<_>>(),
         "opt_outs": record.opt_outs.len(),
         "holds": record.holds,
         "pilot": record.is_pilot,
@@ -148,22 +149,18 @@ fn findings(record: &Record) -> Vec<Value> {
         .collect()
 }
 
-fn consents(record: &Record) -> Vec<Value> {
-    record
-        .entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "id": entry.id.to_string(),
-                "channel": entry.channel,
-                "purpose": entry.purpose,
-                "content": entry.content,
-                "permit": entry.permit,
-                "from": entry.from.to_string(),
-                "until": entry.until.map(|at| at.to_string()),
-                "revoked_at": entry.revoked_at.map(|at| at.to_string()),
-                "method": entry.method,
-            })
-        })
-        .collect()
+/// An entry of consent, as every command shows it.
+pub(super) fn consent(entry: &Entry) -> Value {
+    json!({
+        "id": entry.id.to_string(),
+        "channel": entry.channel,
+        "purpose": entry.purpose,
+        "content": entry.content,
+        "permit": entry.permit,
+        "from": entry.from.to_string(),
+        "until": entry.until.map(|at| at.to_string()),
+        "revoked_at": entry.revoked_at.map(|at| at.to_string()),
+        "method": entry.method,
+        "source": entry.source,
+    })
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
+use crate::agreement::agreement;
 use crate::own;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_careloop");
@@ -206,6 +207,7 @@ async fn listening(child: &mut Child) -> anyhow::Result<SocketAddr> {
 }
 
 fn configuration(store: &str) -> String {
+    let agreement = agreement("riverside", r#"["ehr-test", "careloop.tasks"]"#);
     format!(
         r#"
 [store]
@@ -222,13 +224,7 @@ zone = "America/New_York"
 locations = [{{ name = "main", mode = "live" }}]
 rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live" }}
 implied_treatment_contact = true
-[[agreement]]
-tenant = "riverside"
-party = "Riverside Clinic"
-document = "BAA-TEST-1"
-signed = 2020-01-01
-until = 2099-01-01
-covers = ["ehr-test", "careloop.tasks"]
+{agreement}
 [[source]]
 tenant = "riverside"
 name = "ehr-test"

@@ -13,6 +13,8 @@
 
 mod glue;
 mod hub;
+#[path = "../support/agreement.rs"]
+mod agreement;
 #[path = "../support/own.rs"]
 mod own;
 mod limits;

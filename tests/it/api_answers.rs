@@ -14,6 +14,7 @@ use crate::support::api::{
 use crate::support::behind::Behind;
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
+use crate::support::operator::ASKER;
 
 /// Who notes which answers an operation gave.
 struct Noting {
@@ -201,8 +202,7 @@ async fn taken_id(hub: &Hub, noting: &mut Noting, body: &str) {
 
 /// What content answers while all outreach is stopped.
 async fn stopped(hub: &Hub, noting: &mut Noting, token: &str) -> u16 {
-    let asker = ["--operator", "Test Operator", "--purpose", "operations"];
-    hub.run(&[&["outreach", "stop"][..], &asker[..]].concat())
+    hub.run(&[&["outreach", "stop"][..], &ASKER[..]].concat())
         .await;
     let person = hub.person("TEST-2").await;
     let task: Uuid = hub.task_of(person).await.id.parse().unwrap();

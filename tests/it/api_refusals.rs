@@ -11,10 +11,9 @@ use crate::support::behind::Behind;
 use crate::support::clinic::diagnosed;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::{ASKER, BY};
 use crate::support::policy;
 use crate::support::wait::until;
-
-const OPERATOR: [&str; 2] = ["--operator", "Test Operator"];
 
 /// Asks for the content and finds it refused, on record, and nothing disclosed.
 async fn refused(hub: &Hub, token: &str, path: &str, status: u16, codes: &str) -> Answer {
@@ -55,8 +54,7 @@ async fn consented(hub: &Hub) -> (Uuid, Uuid, String) {
         "phone-live",
     ];
     let how = ["--method", "verbal", "--source", "FORM-1"];
-    hub.run(&[&what[..], &how[..], &OPERATOR[..]].concat())
-        .await;
+    hub.run(&[&what[..], &how[..], &BY[..]].concat()).await;
     let task = hub.until_task_is(person, "requested").await;
     let entry = hub.record(person).await.entries[0].id;
     (person, entry, content_of(task.id.parse().unwrap()))
@@ -107,7 +105,7 @@ on_each_store! {
         let path = content_of(hub.until_task_is(ben, "requested").await.id.parse().unwrap());
         assert_eq!(asked(&hub, &token, &path, "").await.status, 200);
         let ben_id = ben.to_string();
-        hub.run(&[&["consent", "opt-out", &ben_id][..], &OPERATOR[..]].concat()).await;
+        hub.run(&[&["consent", "opt-out", &ben_id][..], &BY[..]].concat()).await;
         // Whoever asks first sees the reason, and then that the task has ended.
         let first = asked(&hub, &token, &path, "").await;
         assert!(matches!(first.status, 403 | 409 | 410), "{}", first.body);
@@ -122,10 +120,9 @@ on_each_store! {
         let hub = Hub::start(database, Setup::default()).await;
         let (person, _, path) = published(&hub).await;
         let token = token(&hub, SCOPES).await;
-        let asker = [&OPERATOR[..], &["--purpose", "operations"]].concat();
-        hub.run(&[&["outreach", "stop"][..], &asker[..]].concat()).await;
+        hub.run(&[&["outreach", "stop"][..], &ASKER[..]].concat()).await;
         refused(&hub, &token, &path, 409, "outreach-stopped").await;
-        hub.run(&[&["outreach", "resume"][..], &asker[..]].concat()).await;
+        hub.run(&[&["outreach", "resume"][..], &ASKER[..]].concat()).await;
         assert_eq!(asked(&hub, &token, &path, "").await.status, 200);
         let hub = hub.restart_as(Setup { covers: r#"["adt"]"#, ..Setup::default() }).await;
         refused(&hub, &token, &path, 403, "agreement-not-in-force").await;
@@ -184,7 +181,7 @@ on_each_store! {
         let listed = hub.run(&["token", "list", "--json"]).await;
         let first: serde_json::Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
         let id = first["id"].as_str().unwrap();
-        hub.run(&[&["token", "revoke", id][..], &OPERATOR[..]].concat()).await;
+        hub.run(&[&["token", "revoke", id][..], &BY[..]].concat()).await;
         let revoked = asked(&hub, &one, &path, "").await;
         assert_eq!(revoked.problem(), (401, "token-invalid".to_owned()));
         let (tenant_unknown, id_unknown) = (one.replace("riverside", "nowhere"), one.replace("_0", "_1"));

@@ -13,6 +13,7 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::support::agreement::agreement;
 use crate::support::api::{Answer, SCOPES, asked, content_of, published, token_of};
 use crate::support::behind::Behind;
 use crate::support::clinic::diagnosed;
@@ -39,6 +40,7 @@ const TABLES: [&str; 11] = [
 
 fn three_clinics(hours: &str) -> Setup {
     let clinic = |name: &str| {
+        let agreement = agreement(name, &format!(r#"["adt-{name}", "careloop.tasks"]"#));
         format!(
             r#"
 [[tenant]]
@@ -48,13 +50,7 @@ locations = [{{ name = "main", mode = "live" }}]
 rules = {{ hba1c-due = "live" }}
 implied_treatment_contact = true
 {hours}
-[[agreement]]
-tenant = "{name}"
-party = "{name} Clinic"
-document = "BAA-TEST"
-signed = 2020-01-01
-until = 2099-01-01
-covers = ["adt-{name}", "careloop.tasks"]
+{agreement}
 [[source]]
 tenant = "{name}"
 name = "adt-{name}"

@@ -11,6 +11,7 @@ use crate::support::clinic::diagnosed;
 use crate::support::database::Database;
 use crate::support::hub::Setup;
 use crate::support::on_each_store;
+use crate::support::operator::ASKER;
 use crate::support::peer::lines;
 use crate::support::serving::{Serving, bare, install};
 use crate::support::wait::until;
@@ -266,8 +267,7 @@ on_each_store! {
         assert!(listed.iter().all(|row| keys(row) == shape), "{:?}", keys(&listed[0]));
         let held = json_lines(hub.told(&["message", "list", "--json", "--state", "held"]).as_bytes());
         let id = held[0]["id"].as_str().unwrap();
-        let asker = ["--operator", "Test Operator", "--purpose", "operations"];
-        let shown = hub.told(&[&["message", "show", id, "--json"][..], &asker[..]].concat());
+        let shown = hub.told(&[&["message", "show", id, "--json"][..], &ASKER[..]].concat());
         assert_eq!(json_lines(shown.as_bytes())[0]["text"], "garbled");
         let audited = behind.pairs("SELECT actor, purpose FROM audit WHERE action = 'message.show'").await;
         assert_eq!(audited, [("operator:Test Operator".to_owned(), "operations".to_owned())]);

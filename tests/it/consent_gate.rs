@@ -11,10 +11,10 @@ use crate::support::behind::Behind;
 use crate::support::clinic::{diagnosed, merged, registered, told};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::BY;
 use crate::support::wait::until;
 
 const PHONE: &str = "(518)555-0101";
-const OPERATOR: [&str; 2] = ["--operator", "Test Operator"];
 
 fn explicit_only() -> Setup {
     Setup {
@@ -35,8 +35,7 @@ async fn record(hub: &Hub, person: Uuid, decision: &str) {
         "--channel",
         "phone-live",
     ];
-    hub.run(&[&what[..], &how[..], &OPERATOR[..]].concat())
-        .await;
+    hub.run(&[&what[..], &how[..], &BY[..]].concat()).await;
 }
 
 async fn entry_of(hub: &Hub, person: Uuid) -> String {
@@ -98,7 +97,7 @@ on_each_store! {
             people.push(person);
         }
         let entry = entry_of(&hub, people[0]).await;
-        hub.run(&[&["consent", "revoke", &entry][..], &OPERATOR[..]].concat()).await;
+        hub.run(&[&["consent", "revoke", &entry][..], &BY[..]].concat()).await;
         let hub = hub.restart_as(explicit_only()).await;
         hub.until_task_is(people[1], "requested").await;
         let task = hub.until_task_is(people[0], "withheld").await;
@@ -151,7 +150,7 @@ on_each_store! {
         let import = |rows: &[String]| {
             std::fs::write(&file, format!("{head}\n{}\n", rows.join("\n"))).unwrap();
             let command = ["consent", "import", file.to_str().unwrap()];
-            hub.command(&[&command[..], &OPERATOR[..]].concat())
+            hub.command(&[&command[..], &BY[..]].concat())
         };
         // Each row takes two lines; the empty line counts as well.
         let refused = import(&[

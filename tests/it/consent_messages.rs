@@ -8,6 +8,7 @@ use crate::support::clinic::merged;
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::ASKER;
 use crate::support::said::{DIABETES, Said, hours_ago};
 
 /// The site's consent types: calls, a do-not-call form, and a procedure.
@@ -81,15 +82,8 @@ async fn decided(hub: &Hub, number: &str) -> (String, Vec<String>) {
 
 async fn shown(hub: &Hub, person: Uuid) -> Value {
     let person = person.to_string();
-    let asked = [
-        "--operator",
-        "Test Operator",
-        "--purpose",
-        "operations",
-        "--json",
-    ];
     let text = hub
-        .run(&[&["consent", "show", &person][..], &asked[..]].concat())
+        .run(&[&["consent", "show", &person, "--json"][..], &ASKER[..]].concat())
         .await;
     serde_json::from_str(&text).unwrap()
 }

@@ -5,7 +5,7 @@
 //! after the withdrawal had returned, and that must never be.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use careloop::clock;
@@ -20,14 +20,13 @@ use crate::support::broker;
 use crate::support::clinic::{QUEUE, diagnosed, registered, told};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::BY;
 use crate::support::wait::until;
 
 /// Withdrawals in one run.
 const PEOPLE: usize = 120;
 /// How many of them run at once.
 const AT_ONCE: usize = 4;
-
-const OPERATOR: [&str; 2] = ["--operator", "Test Operator"];
 
 fn number(index: usize) -> String {
     format!("TEST-{index}")
@@ -55,8 +54,7 @@ async fn permitted(hub: &Hub) -> Vec<(Uuid, Uuid)> {
     let file = hub.folder().join("consents.csv");
     std::fs::write(&file, rows).unwrap();
     let file = file.to_str().unwrap();
-    hub.run(&["consent", "import", file, "--operator", "Test Operator"])
-        .await;
+    hub.run(&["consent", "import", file, BY[0], BY[1]]).await;
     let mut people = Vec::new();
     for index in 0..PEOPLE {
         let person = hub.person(&number(index)).await;
@@ -144,10 +142,13 @@ fn read(messages: &[BasicGetMessage]) -> BTreeMap<String, Seen> {
 }
 
 /// Withdraws each consent in a process of its own while the task of the same person is being made
-/// and published. Who was first decides how much of a start the next one gets, so that the two keep
-/// meeting, whatever the machine.
+/// and published. Who was first decides how much later than the other the next one begins, so that
+/// the two keep meeting, however long this machine takes to start a process.
 async fn race(hub: &Hub, people: &[(Uuid, Uuid)], channel: &Channel) {
-    let (next, start) = (AtomicUsize::new(0), AtomicU64::new(50));
+    // By how many milliseconds the message is ahead of the withdrawal; below zero: behind it.
+    let (next, ahead) = (AtomicUsize::new(0), AtomicI64::new(50));
+    let pause =
+        |millis: i64| tokio::time::sleep(Duration::from_millis(millis.try_into().unwrap_or(0)));
     let worker = || async {
         let mut peer = hub.peer("adt").await;
         loop {
@@ -156,15 +157,18 @@ async fn race(hub: &Hub, people: &[(Uuid, Uuid)], channel: &Channel) {
                 return;
             };
             let entry = entry.to_string();
+            let lead = ahead.load(Ordering::Relaxed);
             let withdrawal = async {
-                let start = start.load(Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(start)).await;
-                hub.run(&["consent", "revoke", &entry, "--operator", "Test Operator"])
-                    .await;
+                pause(lead).await;
+                hub.run(&["consent", "revoke", &entry, BY[0], BY[1]]).await;
                 mark(channel, *person).await;
             };
             let text = diagnosed(&number(index), &phone(index));
-            tokio::join!(withdrawal, peer.send_bytes(text.as_bytes()));
+            let message = async {
+                pause(-lead).await;
+                peer.send_bytes(text.as_bytes()).await;
+            };
+            tokio::join!(withdrawal, message);
             let left = hub
                 .store()
                 .task_list(hub.tenant, None, Some(*person), 1)
@@ -173,11 +177,11 @@ async fn race(hub: &Hub, people: &[(Uuid, Uuid)], channel: &Channel) {
                 .unwrap()
                 .iter()
                 .any(|task| task.state != "withheld" && task.state != "queued");
-            let change = |start: u64| match was_late {
-                true => Some(start.saturating_sub(10)),
-                false => Some((start + 10).min(1_000)),
+            let change = |lead: i64| match was_late {
+                true => Some((lead - 20).max(-3_000)),
+                false => Some((lead + 20).min(1_000)),
             };
-            start
+            ahead
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
                 .unwrap();
         }
@@ -233,7 +237,7 @@ on_each_store! {
             let person = hub.person(number).await;
             let id = person.to_string();
             let permit = ["--decision", "permit", "--method", "verbal", "--source", "FORM-1"];
-            hub.run(&[&["consent", "record", &id][..], &permit[..], &OPERATOR[..]].concat()).await;
+            hub.run(&[&["consent", "record", &id][..], &permit[..], &BY[..]].concat()).await;
             people.push(person);
         }
         let person = people[1];
@@ -252,7 +256,7 @@ on_each_store! {
             (hub.outbox().await.publishing == 1).then_some(())
         })
         .await;
-        let revoke = [&["consent", "revoke", &entry[0]][..], &OPERATOR[..]].concat();
+        let revoke = [&["consent", "revoke", &entry[0]][..], &BY[..]].concat();
         let mut withdrawal = hub.process(&revoke).spawn().unwrap();
         until("the withdrawal has put up its hold", || async {
             let holds = behind.number("SELECT count(*) FROM outreach_hold").await;

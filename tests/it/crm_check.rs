@@ -13,6 +13,7 @@ use crate::support::clinic::QUEUE;
 use crate::support::crm::{answer, published, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::ASKER;
 
 /// Everything that counts people, work or contacts.
 const COUNTED: [&str; 10] = [
@@ -180,8 +181,7 @@ on_each_store! {
         assert!(well && told.contains("left out  re-check") && told.contains("left out  answer"), "{told}");
         let (told, well) = check(&hub, &as_crm(&hub, "task-event:write").await).await;
         assert!(!well && told.contains("failed    content: the token does not permit it"), "{told}");
-        let asker = ["--operator", "Test Operator", "--purpose", "operations"];
-        hub.run(&[&["outreach", "stop"][..], &asker[..]].concat()).await;
+        hub.run(&[&["outreach", "stop"][..], &ASKER[..]].concat()).await;
         let crm = as_crm(&hub, SCOPES).await;
         let (told, well) = check(&hub, &crm).await;
         assert!(!well && told.contains("failed    content: all outreach is stopped"), "{told}");

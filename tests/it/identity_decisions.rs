@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::support::behind::Behind;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::ASKER;
 use crate::support::said::{DIABETES, Said, hours_ago};
 use crate::support::wait::until;
 
@@ -130,8 +131,7 @@ on_each_store! {
         assert!(!line.to_string().contains("Example"), "the list shows nobody: {line}");
         assert_ne!(hub.reached("TEST-2").await, [ada], "agreement links nobody");
         let id = line["id"].as_str().unwrap().to_owned();
-        let asker = ["--operator", "Test Operator", "--purpose", "operations", "--json"];
-        let shown = hub.run(&[&["identity", "show", &id], &asker[..]].concat()).await;
+        let shown = hub.run(&[&["identity", "show", &id, "--json"], &ASKER[..]].concat()).await;
         let shown: Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(shown["people"].as_array().unwrap().len(), 2);
         assert_eq!(shown["people"][0]["names"][0]["family"], "Example");

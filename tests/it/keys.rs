@@ -14,6 +14,7 @@ use crate::support::clinic::{diagnosed, registered};
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::{ASKER, BY};
 use crate::support::peer::Peer;
 use crate::support::served::Served;
 use crate::support::serving::bare;
@@ -22,8 +23,6 @@ use crate::support::wait::until;
 /// Senders, and how often each key is rotated while they send.
 const SENDERS: usize = 3;
 const ROTATIONS: usize = 3;
-pub(crate) const BY: [&str; 2] = ["--operator", "Test Operator"];
-const ASKER: [&str; 4] = ["--operator", "Test Operator", "--purpose", "support"];
 
 pub(crate) fn rotate(database: &Database, arguments: &[&str]) -> std::process::Output {
     let command = [&["keys", "rotate"], arguments, &BY].concat();

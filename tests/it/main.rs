@@ -32,6 +32,7 @@ mod corpus;
 mod crash;
 mod crm_check;
 mod demo;
+mod example_crm;
 mod feedback;
 mod feedback_ways;
 mod fields;

@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::keys::{BY, hub_with_people, ids, rotate, status, told};
+use crate::keys::{hub_with_people, ids, rotate, status, told};
 use crate::support::database::Database;
 use crate::support::hub::Hub;
 use crate::support::on_each_store;
+use crate::support::operator::BY;
 use crate::support::serving::bare;
 
 on_each_store! {

@@ -11,11 +11,11 @@ use crate::support::clinic::{diagnosed, registered};
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::ASKER;
 use crate::support::serving::Serving;
 use crate::support::wait::until;
 
 const PHONE: &str = "(518)555-0101";
-const ASKER: [&str; 4] = ["--operator", "Test Operator", "--purpose", "operations"];
 
 /// A place on loopback that takes what is told.
 struct Told {
@@ -160,8 +160,7 @@ async fn a_trouble_that_no_webhook_takes_is_in_the_log_once() {
         ..Setup::default()
     };
     let mut hub = Serving::start(Database::sqlite(), &setup, "info").await;
-    let asker = ["--operator", "Test Operator", "--purpose", "operations"];
-    hub.told(&[&["outreach", "stop"][..], &asker[..]].concat());
+    hub.told(&[&["outreach", "stop"][..], &ASKER[..]].concat());
     until("it was told twice, in vain", || async {
         let log = hub.log();
         let in_vain = log.matches("an alert was not taken").count();

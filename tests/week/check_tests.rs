@@ -103,6 +103,7 @@ fn sound() -> History {
             answered: vec![Answered {
                 id: "crm-0".to_owned(),
                 task: "T0".to_owned(),
+                version: 1,
                 outcome: "reached".to_owned(),
                 scope: None,
             }],
@@ -288,6 +289,14 @@ fn caps_hold_for_people_for_numbers_and_over_rolling_windows() {
     };
     assert_eq!(found(third(6)), ["cap"]);
     assert_eq!(found(third(7)), [""; 0]);
+    let wrong = |h: &mut History| {
+        third(6)(h);
+        h.crm.answered[0].outcome = "wrong-number".to_owned();
+    };
+    assert!(
+        !found(wrong).contains(&"cap"),
+        "one of three was a wrong number"
+    );
     assert_eq!(
         found(|h| h.phones[1] = "0".to_owned()),
         ["cap"],

@@ -52,7 +52,10 @@ impl Finder<'_> {
                     self.say(
                         "against-consent",
                         task,
-                        format!("person {number} at {at}; {} at {}", stop.why, stop.at),
+                        format!(
+                            "person {number} at {at} by {point}; {} at {}",
+                            stop.why, stop.at
+                        ),
                     );
                 }
             }
@@ -78,7 +81,12 @@ impl Finder<'_> {
             let Some((number, at)) = history.number(&one.person).zip(one.decided) else {
                 continue;
             };
-            if one.kind != "requested" || !seen.insert(one.id.as_str()) {
+            // At a wrong number nobody was reached who could be asked too often.
+            let is_wrong = history.crm.answered.iter().any(|answer| {
+                (answer.task.as_str(), answer.version) == (one.task.as_str(), one.version)
+                    && answer.outcome == "wrong-number"
+            });
+            if one.kind != "requested" || is_wrong || !seen.insert(one.id.as_str()) {
                 continue;
             }
             let keys = [

@@ -283,6 +283,7 @@ impl Crm {
         self.memory.answered.push(Answered {
             id,
             task: envelope.task.clone(),
+            version: envelope.version,
             outcome: outcome.to_owned(),
             scope: event["scope"].as_str().map(ToOwned::to_owned),
         });

@@ -189,12 +189,10 @@ async fn answered(database: &Database, history: &mut History) -> anyhow::Result<
             continue;
         }
         let at = had.get(&answer.id).copied().map(instant);
-        let about = history
-            .crm
-            .received
-            .iter()
-            .rev()
-            .find(|one| one.task == answer.task && !one.is_cancelled());
+        // The version that was answered: a later one may name another number.
+        let about = history.crm.received.iter().find(|one| {
+            one.task == answer.task && one.version == answer.version && !one.is_cancelled()
+        });
         let (Some(at), Some(about)) = (at, about) else {
             continue;
         };

@@ -100,6 +100,8 @@ impl Released {
 pub(crate) struct Answered {
     pub(crate) id: String,
     pub(crate) task: String,
+    /// The version that it answers.
+    pub(crate) version: u64,
     pub(crate) outcome: String,
     pub(crate) scope: Option<String>,
 }

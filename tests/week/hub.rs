@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tokio::process::{Child, Command};
 
+use crate::agreement::agreement;
 use crate::own;
 use crate::plan::SOURCES;
 use crate::time::Pace;
@@ -114,6 +115,8 @@ impl Place {
         // Limits of what is a trouble, in the week's hours: never less than some real seconds.
         let hours = |hours: i64, real: i64| (hours * 3600).max(real * rate);
         let (waiting, down) = (hours(1, 30), hours(1, 2));
+        let covers = r#"["main-ehr", "north-ehr", "south-ehr", "careloop.tasks"]"#;
+        let agreement = agreement("riverside", covers);
         let mut text = format!(
             r#"
 [store]
@@ -148,13 +151,7 @@ locations = [{{ name = "main", mode = "live" }}, {{ name = "north", mode = "live
 rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live", appointment-confirmation = "live", appointment-reminder = "live" }}
 implied_treatment_contact = true
 contact_policy = "file:contact-policy.toml"
-[[agreement]]
-tenant = "riverside"
-party = "Riverside Clinic"
-document = "BAA-TEST-1"
-signed = 2020-01-01
-until = 2099-01-01
-covers = ["main-ehr", "north-ehr", "south-ehr", "careloop.tasks"]
+{agreement}
 "#,
             http = self.http
         );

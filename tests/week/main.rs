@@ -18,6 +18,8 @@ mod gather;
 mod history;
 mod hours;
 mod hub;
+#[path = "../support/agreement.rs"]
+mod agreement;
 #[path = "../support/own.rs"]
 mod own;
 mod plan;

@@ -10,6 +10,7 @@ use careloop::store::{Counts, OutboxCounts, Store, TaskListing, TenantId};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::agreement::agreement;
 use super::database::Database;
 use super::peer::Peer;
 use super::policy;
@@ -99,6 +100,7 @@ impl Setup {
             ..
         } = self;
         let rules = self.rules();
+        let agreement = agreement("riverside", covers);
         let named = "[broker]\nurl = \"env:TEST_BROKER\"\n";
         let broker = self.broker.as_ref().map_or("", |_| named);
         format!(
@@ -124,13 +126,7 @@ locations = [{{ name = "main", mode = "{mode}" }}]
 implied_treatment_contact = {implied}
 {hours}
 {tenant}
-[[agreement]]
-tenant = "riverside"
-party = "Riverside Clinic"
-document = "BAA-TEST"
-signed = 2020-01-01
-until = 2099-01-01
-covers = {covers}
+{agreement}
 [[source]]
 tenant = "riverside"
 name = "adt"

@@ -1,5 +1,7 @@
 //! What integration tests share: a hub on port 0, a peer that sends, a database and a vhost each.
 
+#[path = "../../support/agreement.rs"]
+pub(crate) mod agreement;
 pub(crate) mod api;
 pub(crate) mod behind;
 pub(crate) mod said;
@@ -10,6 +12,7 @@ pub(crate) mod clinic;
 pub(crate) mod crm;
 pub(crate) mod database;
 pub(crate) mod hub;
+pub(crate) mod operator;
 pub(crate) mod peer;
 pub(crate) mod policy;
 pub(crate) mod publishing;

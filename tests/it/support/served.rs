@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::agreement::agreement;
 use super::database::Database;
 use super::policy;
 use super::wait::until;
@@ -152,6 +153,7 @@ impl Drop for Served {
 
 fn text(database: &Database, port: u16, source: &str) -> String {
     let (url, hours) = (&database.url, policy::at_any_hour(database.folder.path()));
+    let agreement = agreement("riverside", r#"["adt", "careloop.tasks"]"#);
     format!(
         r#"
 [store]
@@ -172,13 +174,7 @@ locations = [{{ name = "main", mode = "live" }}]
 rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live" }}
 implied_treatment_contact = true
 {hours}
-[[agreement]]
-tenant = "riverside"
-party = "Riverside Clinic"
-document = "BAA-TEST"
-signed = 2020-01-01
-until = 2099-01-01
-covers = ["adt", "careloop.tasks"]
+{agreement}
 [[source]]
 tenant = "riverside"
 name = "adt"
