@@ -86,15 +86,19 @@ impl Header {
     fn read_bytes(bytes: &[u8]) -> Result<Header, HeaderError> {
         let segment = segment(bytes);
         let delimiters = Delimiters::read(segment)?;
+        Ok(Header::cut(segment, delimiters))
+    }
+
+    /// The fields of `segment`: which there are depends on the set, and one of them names the set.
+    fn cut(segment: &[u8], delimiters: Delimiters) -> Header {
         let plain = Header::of(segment, delimiters, false);
         if segment.is_ascii() {
-            return Ok(plain);
+            return plain;
         }
-        // Which fields there are depends on the set, and the set is named in one of them.
         let other = Header::of(segment, delimiters, true);
         let named = other.charsets.first().and_then(|name| Charset::parse(name));
         let leads = named.is_some_and(Charset::hides_delimiters);
-        Ok(if leads { other } else { plain })
+        if leads { other } else { plain }
     }
 
     fn of(segment: &[u8], delimiters: Delimiters, leads: bool) -> Header {
@@ -144,7 +148,7 @@ impl Header {
         // A separator that is one of the others, or none, leaves nothing to answer with.
         let msh = [b"MSH".as_slice(), &[field], b"^~\\&", &[field]].concat();
         let read = Delimiters::read(&msh).ok()?;
-        (read == delimiters).then(|| Header::of(segment, delimiters, false))
+        (read == delimiters).then(|| Header::cut(segment, delimiters))
     }
 
     /// `ADT^A08`, or only the code when there is no trigger, always joined by `^`.
@@ -192,6 +196,11 @@ impl Header {
     #[must_use]
     pub fn raw_component(&self, number: usize, component: usize) -> &[u8] {
         self.raw().component(number, component)
+    }
+
+    /// Whether high bytes begin characters of two bytes here (GB 18030, BIG-5).
+    pub(super) const fn hides_delimiters(&self) -> bool {
+        self.leads
     }
 
     fn raw(&self) -> Raw<'_> {

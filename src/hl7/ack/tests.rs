@@ -185,3 +185,17 @@ fn what_an_acknowledgement_says_is_read_from_its_bytes() {
     assert_eq!(of("MSA|Ada Example|T-1"), None);
     assert_eq!(of("MSAX|AE"), None);
 }
+
+#[test]
+fn an_unfinished_switch_of_characters_swallows_nothing_of_the_answer() {
+    let now: Zoned = "2026-01-02T03:04:05+01:00[+01:00]".parse().unwrap();
+    // MSH-6 opens a set of two bytes and the segment ends; MSH-18 in turn names one that takes pairs.
+    let switched = b"MSH|^~\\&|APP|FAC|HUB|\x1b$B$\"";
+    let halved = b"MSH|^~\xff&|APP|FAC|HUB|A|2026||ADT^A08\x81||T1|P|2.5||||||GB 18030-2000";
+    for msh in [switched.as_slice(), halved] {
+        let header = Header::read(msh).ok().or_else(|| Header::salvage(msh));
+        let bytes = answer(header.as_ref(), &Msa::of(AckCode::AA), &now, "ID-1");
+        let read = Header::read(&bytes).unwrap();
+        assert_eq!((&*read.message_code, &*read.control_id), ("ACK", "ID-1"));
+    }
+}

@@ -3,7 +3,7 @@
 use jiff::Zoned;
 
 use super::AckCode;
-use crate::hl7::charset::{self, Charset};
+use crate::hl7::charset::{self, Charset, Runs};
 use crate::hl7::delimiters::Delimiters;
 use crate::hl7::escape;
 use crate::hl7::header::Header;
@@ -142,15 +142,12 @@ impl<'h> Writer<'h> {
 
     /// MSH, with the fields that are echoed.
     fn msh(&self, msa: &Msa<'_>, now: &Zoned, id: &str) -> Vec<u8> {
-        let or = |bytes: &[u8], default: &[u8]| {
-            if bytes.is_empty() {
-                default.to_vec()
-            } else {
-                bytes.to_vec()
-            }
+        let or = |bytes: &[u8], default: &[u8]| match bytes {
+            b"" => default.to_vec(),
+            bytes => self.closed(bytes),
         };
         let mut fields = vec![b"MSH".to_vec(), or(self.encoding_characters(), b"^~\\&")];
-        fields.extend([5, 6, 3, 4].map(|number| self.echo(number).to_vec()));
+        fields.extend([5, 6, 3, 4].map(|number| self.closed(self.echo(number))));
         // The offset begins with `+` or `-`, which a sender may use as its separator.
         let time = now.strftime("%Y%m%d%H%M%S%z").to_string().into_bytes();
         let field = self.delimiters.field;
@@ -188,6 +185,7 @@ impl<'h> Writer<'h> {
             .map_or(&[][..], |header| header.raw_component(9, 2));
         let version = self.header.map_or("", |header| header.version.as_str());
         let with_structure = version.starts_with("2.3.1") || self.version() >= (2, 4);
+        let trigger = &self.closed(trigger);
         match (trigger.is_empty(), self.version() >= (2, 3)) {
             (false, true) if with_structure => self.components(&[b"ACK", trigger, b"ACK"]),
             (false, true) => self.components(&[b"ACK", trigger]),
@@ -248,6 +246,17 @@ impl<'h> Writer<'h> {
     fn echo(&self, number: usize) -> &'h [u8] {
         self.header
             .map_or(&[][..], |header| header.raw_field(number))
+    }
+
+    /// What the sender said, so that it does not swallow what follows: a switch or a character that
+    /// the end of its segment cut off is brought to an end.
+    fn closed(&self, bytes: &[u8]) -> Vec<u8> {
+        let leads = self.header.is_some_and(Header::hides_delimiters);
+        let mut runs = Runs::new(leads);
+        for &byte in bytes {
+            runs.is_plain(byte);
+        }
+        [bytes, runs.closing()].concat()
     }
 
     /// Text of our own, escaped, in the sender's charset.

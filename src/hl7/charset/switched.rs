@@ -88,6 +88,17 @@ impl Runs {
         }
         !self.double
     }
+
+    /// What must follow the bytes so far, so that the next one stands for itself: the end of an
+    /// open switch, the second half of a character, or what keeps a switch from beginning.
+    pub(in super::super) fn closing(&self) -> &'static [u8] {
+        match self.last {
+            _ if self.double => b"\x1b(B",
+            _ if self.taken => b" ",
+            [.., ESC] | [_, ESC, b'$' | b'('] => b" ",
+            _ => b"",
+        }
+    }
 }
 
 /// Reads ISO 2022 text; else the offset of the first byte without a meaning. Lines begin in ASCII,
