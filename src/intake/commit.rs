@@ -1,16 +1,20 @@
-//! The committer of a tenant: stores what is queued in one transaction, and hands out receipts.
+//! The committers of a tenant: each stores what is queued in one transaction, and hands out receipts.
 //!
-//! There is no timer: while one commit is under way, the next batch gathers by itself.
+//! There is no timer: while commits are under way, the next batch gathers by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Readiness, Unready};
 use crate::store::{Arrival, Store, Taken, TenantId};
 
+/// Committers where the store writes side by side. A single one lets a message wait for the commit under
+/// way and then for its own; the database joins the flushes of several.
+const SIDE_BY_SIDE: usize = 4;
 /// Messages after which a batch is full.
 pub(super) const BATCH_MESSAGES: usize = 256;
 /// Bytes after which a batch is full: a transaction must not block the writer for long.
@@ -51,25 +55,35 @@ pub(super) struct Delivery {
     pub(super) reply: oneshot::Sender<Result<Vec<Taken>, Unstored>>,
 }
 
-/// Stores the messages of one tenant.
+/// Stores messages of one tenant; its clones share the queue. Who waits for an answer sends nothing
+/// more meanwhile, so that no order is lost between them.
+#[derive(Clone)]
 pub(super) struct Committer {
     pub(super) store: Store,
     pub(super) tenant: TenantId,
     pub(super) tenant_name: String,
     pub(super) readiness: Readiness,
-    pub(super) queue: mpsc::Receiver<Delivery>,
+    pub(super) queue: Arc<Mutex<mpsc::Receiver<Delivery>>>,
 }
 
 impl Committer {
+    /// As many as the store has use for.
+    pub(super) fn team(self) -> impl Iterator<Item = Self> {
+        let side_by_side = self.store.writes_side_by_side();
+        let size = if side_by_side { SIDE_BY_SIDE } else { 1 };
+        std::iter::repeat_n(self, size)
+    }
+
     /// Runs until `closing` and then until the queue is empty.
-    pub(super) async fn run(mut self, closing: CancellationToken) {
-        let (mut singly, mut failing) = (0_usize, false);
+    pub(super) async fn run(self, closing: CancellationToken) {
+        let (mut singly, mut failing, mut closed) = (0_usize, false, false);
         loop {
-            let first = tokio::select! {
+            let batch = tokio::select! {
                 biased;
-                first = self.queue.recv() => first,
-                () = closing.cancelled(), if !self.queue.is_closed() => {
-                    self.queue.close();
+                batch = self.next(singly > 0) => batch,
+                () = closing.cancelled(), if !closed => {
+                    self.queue.lock().await.close();
+                    closed = true;
                     continue;
                 }
                 () = sleep(PROBE), if failing => {
@@ -77,12 +91,7 @@ impl Committer {
                     continue;
                 }
             };
-            let Some(first) = first else { return };
-            let batch = if singly > 0 {
-                vec![first]
-            } else {
-                self.gather(first)
-            };
+            let Some(batch) = batch else { return };
             singly = singly.saturating_sub(1);
             failing = !self.commit(batch).await;
             if failing {
@@ -92,8 +101,11 @@ impl Committer {
         }
     }
 
-    /// Adds to `first` whatever is queued, until the batch is full.
-    fn gather(&mut self, first: Delivery) -> Vec<Delivery> {
+    /// The next delivery alone, or with whatever else is queued, until the batch is full. Dropped
+    /// while it waits it took nothing.
+    async fn next(&self, alone: bool) -> Option<Vec<Delivery>> {
+        let mut queue = self.queue.lock().await;
+        let first = queue.recv().await?;
         let size = |delivery: &Delivery| -> usize {
             delivery
                 .arrivals
@@ -103,15 +115,15 @@ impl Committer {
         };
         let (mut messages, mut bytes) = (first.arrivals.len(), size(&first));
         let mut batch = vec![first];
-        while messages < BATCH_MESSAGES && bytes < BATCH_BYTES {
-            let Ok(next) = self.queue.try_recv() else {
+        while !alone && messages < BATCH_MESSAGES && bytes < BATCH_BYTES {
+            let Ok(next) = queue.try_recv() else {
                 break;
             };
             messages += next.arrivals.len();
             bytes += size(&next);
             batch.push(next);
         }
-        batch
+        Some(batch)
     }
 
     /// Stores a batch and answers everyone who waits for it; whether it was stored.

@@ -139,7 +139,7 @@ impl Door {
         receipts.await.unwrap_or(Err(Unstored::Failed))
     }
 
-    /// The queue of the feed's tenant; its committer is started when it is first needed.
+    /// The queue of the feed's tenant; its committers are started when they are first needed.
     fn queue(&self, feed: &Feed) -> mpsc::Sender<Delivery> {
         let mut committers = self
             .inner
@@ -158,11 +158,12 @@ impl Door {
             tenant: feed.tenant,
             tenant_name: feed.tenant_name.clone(),
             readiness: self.inner.readiness.clone(),
-            queue,
+            queue: Arc::new(tokio::sync::Mutex::new(queue)),
         };
-        self.inner
-            .tracker
-            .spawn(committer.run(self.inner.closing.clone()));
+        for member in committer.team() {
+            let closing = self.inner.closing.clone();
+            self.inner.tracker.spawn(member.run(closing));
+        }
         committers.insert(feed.tenant, sender.clone());
         sender
     }

@@ -136,4 +136,32 @@ macro_rules! many_rows {
     }};
 }
 
-pub(super) use {among, many, many_rows, row, rows, run, sql};
+/// As [`many_rows`], for a statement that is a transaction by itself: one round trip. `None` where
+/// there are more rows than one statement takes.
+macro_rules! rows_alone {
+    ($store:expr, $tenant:expr, $row:ty, $sql:expr, $rows:expr, |$one:ident| $($bind:expr),+ $(,)?) => {{
+        let rows: &[_] = $rows;
+        match &$store.pools {
+            $crate::store::Pools::Postgres(pool) => {
+                let text = sqlx::AssertSqlSafe($crate::store::statement::scoped($sql));
+                let query = sqlx::query_as::<_, $row>(text).bind($tenant.0)
+                    $(.bind(rows.iter().map(|$one| { let _ = $one; $bind }).collect::<Vec<_>>()))+;
+                Some(query.fetch_all(pool).await?)
+            }
+            $crate::store::Pools::Sqlite { writer, .. }
+                if (1..=$crate::store::statement::MOST_ROWS).contains(&rows.len()) =>
+            {
+                let text = $crate::store::statement::repeated($sql, rows.len());
+                let mut query =
+                    sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(text)).bind($tenant.0);
+                for $one in rows {
+                    query = query$(.bind($bind))+;
+                }
+                Some(query.fetch_all(writer).await?)
+            }
+            $crate::store::Pools::Sqlite { .. } => None,
+        }
+    }};
+}
+
+pub(super) use {among, many, many_rows, row, rows, rows_alone, run, sql};

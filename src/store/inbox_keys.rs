@@ -1,17 +1,38 @@
 //! The keys that seal raw messages: one a day, made when the day's first message comes.
 
+use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use jiff::Timestamp;
 
 use super::dialect::{row, run};
-use super::keys::{LOOKS, unwrap, wrap};
+use super::keys::{LOOKS, TenantKeys, unwrap, wrap};
 use super::{Error, Tx};
 use crate::vault::{self, Key, KeyId};
 
 /// Days since 1970: the number of the inbox key of a day.
-fn day_of(at: Timestamp) -> KeyId {
+pub(super) fn day_of(at: Timestamp) -> KeyId {
     KeyId(u32::try_from(at.as_second().div_euclid(86_400)).unwrap_or(0))
+}
+
+impl TenantKeys {
+    /// The keys of these days, where all are at hand.
+    pub(super) fn kept_inbox_keys(
+        &self,
+        times: impl Iterator<Item = Timestamp>,
+    ) -> Option<HashMap<KeyId, Key>> {
+        let kept = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        times
+            .map(day_of)
+            .map(|day| kept.get(&day).map(|key| (day, key.clone())))
+            .collect()
+    }
+
+    /// Keeps keys whose rows are committed.
+    pub(super) fn keep_inbox_keys(&self, keys: HashMap<KeyId, Key>) {
+        let mut kept = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(keys);
+    }
 }
 
 impl Tx {

@@ -5,11 +5,16 @@ use sqlx::SqlitePool;
 use sqlx::postgres::PgConnectOptions;
 
 use super::Error;
+use super::statement::KEPT;
 
 /// PostgreSQL, for statements and for the checks of foreign keys, whose plans last as long as the
-/// connection: every table has an index for whatever is asked of it.
+/// connection: every table has an index for whatever is asked of it. A statement's plan does not
+/// depend on its values then, and is made once.
 pub(super) fn postgres(options: PgConnectOptions) -> PgConnectOptions {
-    options.options([("enable_seqscan", "off")])
+    options.statement_cache_capacity(KEPT).options([
+        ("enable_seqscan", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ])
 }
 
 /// SQLite never measures by itself, and takes the first column of an index for a choice among many.

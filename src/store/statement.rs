@@ -3,9 +3,16 @@
 
 use std::fmt::Write as _;
 
-/// Rows of one statement. Few different lengths, so that all of them stay prepared.
+/// Statements that stay prepared on a connection: all there are, some in four lengths. With fewer places
+/// than statements each would be prepared anew each time.
+pub(super) const KEPT: usize = 1024;
+/// Rows that one statement of SQLite takes.
+pub(super) const MOST_ROWS: usize = 64;
+
+/// Rows of one statement. Few different lengths, so that all of them stay prepared; no longer ones, since
+/// binding a parameter searches its name among all of the statement's.
 pub(super) fn chunk(rows: usize) -> usize {
-    [64, 16, 4]
+    [32, 8, 2]
         .into_iter()
         .find(|size| rows >= *size)
         .unwrap_or(1)
@@ -51,6 +58,14 @@ pub(super) fn unnested(sql: &str) -> String {
         "{}SELECT {chosen} FROM unnest({arrays}) AS given ({names}){tail}",
         group.head
     )
+}
+
+/// As [`unnested`], and it names the tenant to row-level security itself: it needs no transaction around
+/// it. The setting ends with the statement.
+pub(super) fn scoped(sql: &str) -> String {
+    const SCOPE: &str =
+        "FROM (SELECT set_config('careloop.tenant', $1::text, true)) AS scope, unnest(";
+    unnested(sql).replacen("FROM unnest(", SCOPE, 1)
 }
 
 /// The statement with `= ANY($n)` as SQLite reads a set: from the digits of [`digits`].
@@ -174,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_alone_names_its_tenant_before_any_row() {
+        assert_eq!(
+            scoped(ONE),
+            "INSERT INTO t (tenant, a, b, c) SELECT $1, given.c2, coalesce(given.c3, given.c2), 'x' FROM (SELECT set_config('careloop.tenant', $1::text, true)) AS scope, unnest($2, $3) AS given (c2, c3) ON CONFLICT (tenant, a) DO NOTHING"
+        );
+    }
+
+    #[test]
     fn a_set_is_read_from_digits() {
         assert_eq!(
             listed("SELECT a FROM t WHERE tenant = $1 AND id = ANY($2) AND b < $3"),
@@ -191,6 +214,6 @@ mod tests {
             chunks.push(chunk(rows));
             rows -= chunk(rows);
         }
-        assert_eq!(chunks, [64, 16, 4, 1, 1, 1]);
+        assert_eq!(chunks, [32, 32, 8, 8, 2, 2, 2, 1]);
     }
 }
