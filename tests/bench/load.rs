@@ -2,7 +2,7 @@
 //! next one at once (closed loop) or when it is due (open loop).
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,12 +129,18 @@ pub(crate) async fn send_at(
 pub(crate) async fn idle(to: SocketAddr, count: usize) -> anyhow::Result<Vec<TcpStream>> {
     let mut idle = Vec::with_capacity(count);
     for number in 0..count {
-        let socket = TcpSocket::new_v4()?;
-        let from = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(number / 50)?);
-        socket.bind((from, 0).into())?;
-        idle.push(socket.connect(to).await?);
+        idle.push(connect(to, u8::try_from(number / 50)?).await?);
     }
     Ok(idle)
+}
+
+/// Connects from a loopback address: those of the load before may not have left yet.
+async fn connect(to: SocketAddr, from: u8) -> anyhow::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::new(127, 0, 1, from), 0).into())?;
+    let stream = socket.connect(to).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// An author whom all senders ask.
@@ -200,12 +206,12 @@ struct Line {
 
 impl Line {
     async fn open(to: SocketAddr, count: usize) -> anyhow::Result<Vec<Self>> {
+        static OPENED: AtomicU8 = AtomicU8::new(0);
+        let from = OPENED.fetch_add(1, Ordering::Relaxed);
         let mut lines = Vec::with_capacity(count);
         for _ in 0..count {
-            let socket = TcpStream::connect(to).await?;
-            socket.set_nodelay(true)?;
             lines.push(Self {
-                socket,
+                socket: connect(to, from).await?,
                 out: BytesMut::new(),
                 answer: BytesMut::new(),
                 waits: Vec::new(),
