@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use careloop::config::Config;
 use careloop::daemon;
-use careloop::outbox::Topology;
 use careloop::store::{Counts, Store, TenantId};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -23,6 +22,8 @@ use crate::queue;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_careloop");
 /// How long the hub may take to start, and to finish what it was sent.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Where the tasks of a location without teams lie.
+const QUEUE: &str = "careloop.tasks.riverside.main.coordination";
 /// The contact policy that ships.
 const POLICY: &str = include_str!("../../mappings/care/contact-policy.toml");
 
@@ -57,7 +58,6 @@ pub(crate) struct Hub {
     owner: Option<String>,
     /// Its own virtual host.
     pub(crate) broker: Option<String>,
-    queues: Vec<String>,
 }
 
 impl Hub {
@@ -111,9 +111,7 @@ impl Hub {
         })?;
         let store = Store::open_beside(&config.store, daemon::root_key(&config)?).await?;
         let tenant = store.tenant("riverside").await?;
-        let topology = Topology::of(&config.tenants)?;
         Ok(Self {
-            queues: topology.task_queues().map(|(name, _)| name).collect(),
             child,
             address,
             store,
@@ -145,10 +143,10 @@ impl Hub {
         Ok(self.store.counts(self.tenant).await?)
     }
 
-    /// The tasks in the broker's queues, repeats of one id counted once; the queues are empty then.
+    /// The tasks in the broker's queue, repeats of one id counted once; the queue is empty then.
     pub(crate) async fn tasks_at_broker(&self) -> anyhow::Result<usize> {
         let address = self.broker.as_deref().context("a broker")?;
-        queue::distinct(address, &self.queues).await
+        queue::distinct(address, QUEUE).await
     }
 
     /// What autovacuum does within its first minute, which is longer than a round: before it

@@ -1,5 +1,5 @@
 //! A durable quorum queue of the broker under measurement, and confirmed publishing to it;
-//! what lies in the hub's queues.
+//! what lies in the hub's queue.
 
 use std::collections::HashSet;
 
@@ -59,17 +59,15 @@ impl Queue {
     }
 }
 
-/// Takes everything out of `queues`, and counts the ids of messages.
-pub(crate) async fn distinct(address: &str, queues: &[String]) -> anyhow::Result<usize> {
+/// Takes everything out of the queue `name`, and counts the ids of messages.
+pub(crate) async fn distinct(address: &str, name: &str) -> anyhow::Result<usize> {
     let connection = Connection::connect(address, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let mut ids = HashSet::new();
-    for name in queues {
-        let options = BasicGetOptions { no_ack: true };
-        while let Some(message) = channel.basic_get(name.as_str().into(), options).await? {
-            let id = message.properties.message_id().clone();
-            ids.insert(id.context("a message without an id")?.to_string());
-        }
+    let options = BasicGetOptions { no_ack: true };
+    while let Some(message) = channel.basic_get(name.into(), options).await? {
+        let id = message.properties.message_id().clone();
+        ids.insert(id.context("a message without an id")?.to_string());
     }
     connection.close(200, "done".into()).await?;
     Ok(ids.len())

@@ -322,7 +322,7 @@ async fn command_under_load(
     Ok(())
 }
 
-/// Counts what was acknowledged against what there is, in the store and in the broker's queues.
+/// Counts what was acknowledged against what there is, in the store and in the broker's queue.
 async fn lost(hub: &Hub, author: &Shared, figures: &mut Figures) -> anyhow::Result<()> {
     let counts = hub.counts().await?;
     let sent = u32::try_from(author.written())?;
@@ -335,7 +335,7 @@ async fn lost(hub: &Hub, author: &Shared, figures: &mut Figures) -> anyhow::Resu
     if hub.broker.is_some() {
         let found = u32::try_from(hub.tasks_at_broker().await?)?;
         let expected = u32::try_from(author.tasks())?;
-        figures.add("tasks in the broker's queues", f64::from(found));
+        figures.add("tasks in the broker's queue", f64::from(found));
         figures.add("tasks lost", f64::from(expected) - f64::from(found));
     }
     Ok(())
