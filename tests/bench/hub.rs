@@ -1,4 +1,5 @@
-//! The hub under measurement: the release program as a child process on a fresh store and broker.
+//! The hub under measurement: the release program, or its door alone, as a child process on a fresh
+//! store and broker.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use careloop::config::Config;
 use careloop::daemon;
-use careloop::store::{Store, TenantId};
+use careloop::store::{Counts, Store, TenantId};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -16,10 +17,24 @@ use tokio::time::sleep;
 
 use crate::agreement::agreement;
 use crate::own;
+use crate::queue;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_careloop");
 /// How long the hub may take to start, and to finish what it was sent.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Where the tasks of a location without teams lie.
+const QUEUE: &str = "careloop.tasks.riverside.main.coordination";
+/// The contact policy that ships.
+const POLICY: &str = include_str!("../../mappings/care/contact-policy.toml");
+
+/// What runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `careloop serve`.
+    Whole,
+    /// The same listener, door and store, and nothing that works on what they take.
+    DoorAlone,
+}
 
 /// Where the services are, as `tests/services env` says.
 #[derive(Clone, Default)]
@@ -51,8 +66,9 @@ impl Hub {
         folder: &Path,
         kind: &str,
         services: &Services,
-        name: &str,
+        (program, name): (Program, &str),
     ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)?;
         let store = match kind {
             "sqlite" => "url = \"sqlite:careloop.db\"".to_owned(),
             _ => {
@@ -64,19 +80,25 @@ impl Hub {
         };
         // Without a broker tasks go to the spool file.
         let mut broker = None;
-        if let (Some(amqp), Some(ctl)) = (&services.amqp, &services.ctl) {
+        if let (Program::Whole, Some(amqp), Some(ctl)) = (program, &services.amqp, &services.ctl) {
             own::virtual_host(ctl, &[], name).await?;
             broker = Some(amqp.replace("%2f", name));
         }
         let file = folder.join("careloop.toml");
         let text = configuration(&store);
         std::fs::write(&file, text)?;
+        std::fs::write(folder.join("contact-policy.toml"), policy()?)?;
         command(&file, &["keys", "init"]).await?;
         command(&file, &["migrate"]).await?;
-        let mut child = Command::new(PROGRAM)
-            .arg("--config")
-            .arg(&file)
-            .arg("serve")
+        let mut child = match program {
+            Program::Whole => Command::new(PROGRAM),
+            Program::DoorAlone => Command::new(std::env::current_exe()?),
+        };
+        match program {
+            Program::Whole => child.arg("--config").arg(&file).arg("serve"),
+            Program::DoorAlone => child.arg("--door").arg(&file),
+        };
+        let mut child = child
             .current_dir(folder)
             .envs(broker.iter().map(|url| ("CARELOOP__BROKER__URL", url)))
             .stderr(Stdio::piped())
@@ -116,6 +138,17 @@ impl Hub {
         }
     }
 
+    /// Every message there is, by what became of it.
+    pub(crate) async fn counts(&self) -> anyhow::Result<Counts> {
+        Ok(self.store.counts(self.tenant).await?)
+    }
+
+    /// The tasks in the broker's queue, repeats of one id counted once; the queue is empty then.
+    pub(crate) async fn tasks_at_broker(&self) -> anyhow::Result<usize> {
+        let address = self.broker.as_deref().context("a broker")?;
+        queue::distinct(address, QUEUE).await
+    }
+
     /// What autovacuum does within its first minute, which is longer than a round: before it
     /// PostgreSQL plans for empty tables.
     pub(crate) async fn analyze(&self) -> anyhow::Result<()> {
@@ -142,13 +175,18 @@ impl Hub {
         Ok(Duration::from_millis((ticks(11) + ticks(12)) * 10))
     }
 
-    /// The most memory it ever held, in MB.
-    pub(crate) fn memory(&self) -> anyhow::Result<f64> {
+    /// The memory that it holds (`VmRSS`), or the most that it ever held (`VmHWM`), in MB.
+    pub(crate) fn memory(&self, line: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        let kilobytes: f64 = kilobytes.context("VmHWM")?.parse()?;
+        let found = status.lines().find_map(|text| text.strip_prefix(line));
+        let kilobytes = found.and_then(|text| text.split_whitespace().nth(1));
+        let kilobytes: f64 = kilobytes.context("a size")?.parse()?;
         Ok(kilobytes / 1024.0)
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn open(&self) -> anyhow::Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()?))?.count())
     }
 
     /// Stops the hub, and removes its virtual host.
@@ -206,6 +244,16 @@ async fn listening(child: &mut Child) -> anyhow::Result<SocketAddr> {
     bail!("the hub did not start:\n{said}");
 }
 
+/// The policy that ships with longer hours, so that the bench can run at any time of day.
+fn policy() -> anyhow::Result<String> {
+    let shipped = "from = \"08:00\" # allowed from, inclusive";
+    ensure!(
+        POLICY.contains(shipped),
+        "the contact policy: expected the line {shipped}"
+    );
+    Ok(POLICY.replace(shipped, "from = \"05:00\""))
+}
+
 fn configuration(store: &str) -> String {
     let agreement = agreement("riverside", r#"["ehr-test", "careloop.tasks"]"#);
     format!(
@@ -224,6 +272,7 @@ zone = "America/New_York"
 locations = [{{ name = "main", mode = "live" }}]
 rules = {{ hba1c-due = "live", referral-outstanding = "live", missed-appointment = "live" }}
 implied_treatment_contact = true
+contact_policy = "file:contact-policy.toml"
 {agreement}
 [[source]]
 tenant = "riverside"

@@ -1,7 +1,12 @@
-//! A durable quorum queue of the broker under measurement, and confirmed publishing to it.
+//! A durable quorum queue of the broker under measurement, and confirmed publishing to it;
+//! what lies in the hub's queue.
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use std::collections::HashSet;
 
+use anyhow::Context;
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, PublisherConfirm};
 
@@ -52,4 +57,18 @@ impl Queue {
             .await?;
         Ok(confirm)
     }
+}
+
+/// Takes everything out of the queue `name`, and counts the ids of messages.
+pub(crate) async fn distinct(address: &str, name: &str) -> anyhow::Result<usize> {
+    let connection = Connection::connect(address, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let mut ids = HashSet::new();
+    let options = BasicGetOptions { no_ack: true };
+    while let Some(message) = channel.basic_get(name.into(), options).await? {
+        let id = message.properties.message_id().clone();
+        ids.insert(id.context("a message without an id")?.to_string());
+    }
+    connection.close(200, "done".into()).await?;
+    Ok(ids.len())
 }

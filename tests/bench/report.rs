@@ -18,6 +18,11 @@ impl Figures {
         self.values.entry(name.to_owned()).or_default().push(value);
     }
 
+    /// This round's figure.
+    pub(crate) fn latest(&self, name: &str) -> Option<f64> {
+        self.values.get(name)?.last().copied()
+    }
+
     /// The median over all rounds.
     pub(crate) fn median(&self, name: &str) -> Option<f64> {
         let mut values = self.values.get(name)?.clone();

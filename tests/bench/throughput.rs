@@ -1,9 +1,12 @@
 //! Measures the hub against the limits of its store and broker, in one run:
 //! `cargo bench --bench throughput -- --store sqlite`; `tests/bench/run` starts the services for it.
 //!
-//! Each round measures the limits, then a fresh hub (the release program) that is sent invented
-//! messages over 1, 8 and 64 connections in a closed loop, a quarter of which end in a task. The
-//! clock of the whole pipeline stops when nothing waits and the broker has confirmed every task.
+//! Each round measures the limits and a yardstick, then the door alone (listener, raw store with
+//! its duplicates, acknowledgement; with flushes of 2 ms on PostgreSQL, too), then a fresh hub (the
+//! release program) that is sent invented messages over 1, 8 and 64 connections in a closed loop, a
+//! quarter of which end in a task. The clock of the whole pipeline stops when nothing waits and the
+//! broker has confirmed every task. Then an open loop at half of that, and the same hub with the
+//! broker away. What is called lost was acknowledged, and is not in the store or in the queue.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,7 +14,10 @@
     reason = "a command of its own: it prints, and is told by `tests/bench/run` where services are"
 )]
 
+mod door;
+mod flush;
 mod glue;
+mod goals;
 mod hub;
 #[path = "../support/agreement.rs"]
 mod agreement;
@@ -22,22 +28,16 @@ mod load;
 mod messages;
 mod queue;
 mod report;
+mod round;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::{Parser, ValueEnum};
 
-use hub::{Hub, Services};
-use messages::{Author, TASK_EVERY};
+use hub::Services;
 use report::Figures;
-
-/// Connections, and messages sent over them in a full round.
-const LOADS: [(usize, usize); 3] = [(1, 1_000), (8, 4_000), (64, 8_000)];
-/// Messages before the measuring begins: the first ones prepare statements and fill caches.
-const WARM_UP: usize = 200;
-/// What the broker keeps unconfirmed at once, as in `[broker] window`.
-const WINDOW: usize = 256;
+use round::Round;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
@@ -63,9 +63,15 @@ struct Arguments {
     /// Rounds; medians are shown.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// One round of a quarter of the messages.
+    /// One round of a quarter of the messages and times.
     #[arg(long)]
     quick: bool,
+    /// Seconds that the broker is away in each round; 0 leaves that out.
+    #[arg(long, default_value_t = 30)]
+    away: u64,
+    /// Only take messages, as the configuration FILE says: what the bench runs as the door alone.
+    #[arg(long, hide = true)]
+    door: Option<PathBuf>,
     /// Cargo says this to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -74,15 +80,27 @@ struct Arguments {
 /// What is set beside what in the report.
 const RATIOS: &[(&str, &str)] = &[
     (
-        "acknowledged/s, 1 connection",
+        "accepted alone/s, 1 connection",
         "glue persist/s, 1 connection",
     ),
     (
-        "acknowledged/s, 8 connections",
+        "acknowledged/s, pipeline at work, 1 connection",
+        "glue persist/s, 1 connection",
+    ),
+    (
+        "accepted alone/s, 8 connections",
         "glue persist/s, 8 connections",
     ),
     (
-        "acknowledged/s, 64 connections",
+        "acknowledged/s, pipeline at work, 8 connections",
+        "glue persist/s, 8 connections",
+    ),
+    (
+        "accepted alone/s, 64 connections",
+        "glue persist/s, 64 connections",
+    ),
+    (
+        "acknowledged/s, pipeline at work, 64 connections",
         "glue persist/s, 64 connections",
     ),
     (
@@ -111,6 +129,9 @@ const RATIOS: &[(&str, &str)] = &[
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(file) = &arguments.door {
+        return door::serve(file).await;
+    }
     let variable = |name: &str| std::env::var(name).ok();
     let services = Services {
         postgres: variable("CARELOOP_TEST_POSTGRES"),
@@ -132,11 +153,12 @@ async fn main() -> anyhow::Result<()> {
             services: &services,
             name: format!("bench_{}_{number}", std::process::id()),
             scale,
+            away: std::time::Duration::from_secs(arguments.away),
         };
         round.run(&mut figures).await?;
     }
     println!(
-        "\nstore {}, {} rounds, {}\n\n{}\n{}",
+        "\nstore {}, {} rounds, {}\n\n{}\n{}\n{}",
         arguments.store.name(),
         rounds,
         if services.amqp.is_some() {
@@ -145,129 +167,8 @@ async fn main() -> anyhow::Result<()> {
             "spool file"
         },
         figures.table(RATIOS),
+        goals::table(&figures),
         report::machine()
     );
     Ok(())
-}
-
-struct Round<'a> {
-    kind: Kind,
-    services: &'a Services,
-    name: String,
-    scale: usize,
-}
-
-impl Round<'_> {
-    async fn run(&self, figures: &mut Figures) -> anyhow::Result<()> {
-        let folder = tempfile::tempdir()?;
-        self.limits(folder.path(), figures).await?;
-        self.yardstick(figures).await?;
-        let hub = Hub::start(folder.path(), self.kind.name(), self.services, &self.name).await?;
-        eprintln!("the hub is process {}", hub.pid()?);
-        if let Some(address) = &hub.broker {
-            let rate = limits::rabbit(address, WINDOW, 8_000 / self.scale).await?;
-            figures.add("limit: confirms/s, window 256", rate);
-        }
-        let mut author = Author::new(&self.name.replace('_', "-"))?;
-        load::send(hub.address, 8, author.write(WARM_UP)).await?;
-        let mut sent = WARM_UP;
-        hub.settled(tasks(sent)).await?;
-        hub.analyze().await?;
-        for (connections, count) in LOADS {
-            let count = count / self.scale;
-            let messages = author.write(count);
-            let before = hub.cpu()?;
-            let seen = load::send(hub.address, connections, messages).await?;
-            sent += count;
-            hub.settled(tasks(sent)).await?;
-            let took = seen.began.elapsed();
-            let used = hub.cpu()?.saturating_sub(before);
-            let noun = if connections == 1 {
-                "connection"
-            } else {
-                "connections"
-            };
-            let mut add =
-                |what: &str, value| figures.add(&format!("{what}, {connections} {noun}"), value);
-            add("acknowledged/s", seen.rate());
-            add("acknowledged p50 ms", seen.wait((50, 100)));
-            add("acknowledged p99 ms", seen.wait((99, 100)));
-            add("whole pipeline/s", load::per_second(count, took));
-            add(
-                "tasks confirmed/s",
-                load::per_second(count / TASK_EVERY, took),
-            );
-            add(
-                "processor us a message",
-                1e6 / load::per_second(count, used),
-            );
-        }
-        figures.add("most memory, MB", hub.memory()?);
-        hub.stop(self.services).await
-    }
-
-    /// The glue beside it, where there is a PostgreSQL and a broker.
-    async fn yardstick(&self, figures: &mut Figures) -> anyhow::Result<()> {
-        let (Some(postgres), Some(amqp)) = (&self.services.postgres, &self.services.amqp) else {
-            return Ok(());
-        };
-        for (name, broker) in [
-            ("glue persist/s", None),
-            ("glue persist+publish/s", Some(amqp.as_str())),
-        ] {
-            let glue = glue::start(postgres, broker).await?;
-            let mut author = Author::new(&format!("glue-{}", broker.is_some()))?;
-            load::send(glue.address, 8, author.write(WARM_UP)).await?;
-            for (connections, count) in LOADS {
-                let count = count / self.scale;
-                let seen = load::send(glue.address, connections, author.write(count)).await?;
-                let noun = if connections == 1 { "" } else { "s" };
-                figures.add(
-                    &format!("{name}, {connections} connection{noun}"),
-                    seen.rate(),
-                );
-            }
-        }
-        Ok(())
-    }
-
-    async fn limits(&self, folder: &Path, figures: &mut Figures) -> anyhow::Result<()> {
-        let (one, many) = (1_000 / self.scale, 200 / self.scale);
-        match (self.kind, &self.services.postgres) {
-            (Kind::Postgres, Some(address)) => {
-                figures.add(
-                    "limit: rows/s, 1 a commit",
-                    limits::postgres(address, (1, 1), one).await?,
-                );
-                figures.add(
-                    "limit: rows/s, 1 a commit, 8 connections",
-                    limits::postgres(address, (8, 1), one).await?,
-                );
-                figures.add(
-                    "limit: rows/s, 64 a commit",
-                    limits::postgres(address, (1, 64), many).await?,
-                );
-                figures.add(
-                    "limit: rows/s, 256 a commit, 2 connections",
-                    limits::postgres(address, (2, 256), many / 2).await?,
-                );
-            }
-            _ => {
-                figures.add(
-                    "limit: rows/s, 1 a commit",
-                    limits::sqlite(folder, 1, one).await?,
-                );
-                figures.add(
-                    "limit: rows/s, 64 a commit",
-                    limits::sqlite(folder, 64, many).await?,
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The tasks that so many messages end in.
-fn tasks(messages: usize) -> i64 {
-    i64::try_from(messages / TASK_EVERY).unwrap_or(i64::MAX)
 }

@@ -5,11 +5,15 @@
 //! the framing refuses, a frame that takes too long, an end inside a frame, junk and then silence.
 //! A peer that says nothing or does not read its answers is closed too; nothing is lost by that.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -89,15 +93,7 @@ where
     H: Fn(Bytes) -> F,
     F: Future<Output = Reply>,
 {
-    let mut connection = Connection {
-        stream,
-        terms,
-        decoder: FrameDecoder::new(terms.limits.frame, terms.limits.junk),
-        buffer: BytesMut::new(),
-        permit: None,
-        junk: 0,
-        parcels: terms.replies.map(Replies::join),
-    };
+    let mut connection = Connection::new(stream, terms);
     let ending = connection.run(handle).await;
     (connection.judge(ending), connection.stream)
 }
@@ -130,7 +126,19 @@ struct Connection<'a, S> {
     parcels: Option<mpsc::Receiver<Parcel>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
+    fn new(stream: S, terms: Terms<'a>) -> Self {
+        Self {
+            stream,
+            terms,
+            decoder: FrameDecoder::new(terms.limits.frame, terms.limits.junk),
+            buffer: BytesMut::new(),
+            permit: None,
+            junk: 0,
+            parcels: terms.replies.map(Replies::join),
+        }
+    }
+
     async fn run<H, F>(&mut self, handle: H) -> Ending
     where
         H: Fn(Bytes) -> F,
@@ -144,11 +152,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Ok(frame) => frame,
                 Err(ending) => return ending,
             };
-            let large = frame.len() > LARGE;
-            let reply = handle(frame).await;
-            if large {
-                self.shrink();
-            }
+            // Boxed, so that a connection that waits for its next frame has no room for it.
+            let reply = Box::pin(handle(frame)).await;
+            self.shrink();
             self.permit = None;
             if let Err(ending) = self.answer(&reply.answers).await {
                 return ending;
@@ -201,8 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Ok(None);
             }
             self.ask_for_room().await;
-            self.buffer.reserve(READ);
-            match self.stream.read_buf(&mut self.buffer).await {
+            match self.read_some().await {
                 Ok(0) if self.decoder.is_inside() => {
                     return Err(self.refused(&FrameError::Truncated));
                 }
@@ -211,6 +216,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Err(error) => return Err(self.refused(&FrameError::Io(error))),
             }
         }
+    }
+
+    /// Adds what has come to the buffer. It is read onto the stack first, so that a connection holds
+    /// memory for what came and none for what may come.
+    async fn read_some(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut room = [const { MaybeUninit::uninit() }; READ];
+            let mut read = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            self.buffer.extend_from_slice(read.filled());
+            Poll::Ready(Ok(read.filled().len()))
+        })
+        .await
     }
 
     /// Waits for a permit once a frame is large. The time within a frame goes on meanwhile, so that
@@ -222,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// Gives back the memory of a large frame; what came after it is kept.
+    /// Gives back the memory of the frame that is done; what came after it is kept.
     fn shrink(&mut self) {
         self.buffer = BytesMut::from(self.buffer.as_ref());
     }

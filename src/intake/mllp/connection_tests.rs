@@ -124,6 +124,51 @@ async fn pipelined_frames_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn a_connection_that_waits_holds_next_to_nothing() {
+    let (counters, large, stop) = (
+        Counters::default(),
+        Semaphore::new(1),
+        CancellationToken::new(),
+    );
+    let (limits, (mut peer, stream)) = (limits(), tokio::io::duplex(64 * 1024));
+    let terms = Terms {
+        limits: &limits,
+        counters: &counters,
+        large: &large,
+        stop: &stop,
+        replies: None,
+    };
+    let mut connection = Connection::new(stream, terms);
+    let handle = |_frame| {
+        let room = [0_u8; 32 * 1024];
+        async move {
+            tokio::task::yield_now().await;
+            Reply {
+                answers: vec![Answer::for_test(&room[..1])],
+                then: Then::GoOn,
+            }
+        }
+    };
+    let conversation = async {
+        let message = vec![b'x'; 30_000];
+        let mut frame = BytesMut::new();
+        put_frame(&message, &mut frame);
+        peer.write_all(&frame).await.unwrap();
+        let mut answer = [0; 4];
+        peer.read_exact(&mut answer).await.unwrap();
+    };
+    {
+        let running = connection.run(handle);
+        assert!(size_of_val(&running) <= 1024, "{}", size_of_val(&running));
+        tokio::select! {
+            ending = running => panic!("ended: {ending:?}"),
+            () = conversation => {}
+        }
+    }
+    assert!(connection.buffer.capacity() <= 64);
+}
+
+#[tokio::test]
 async fn the_next_frame_waits_until_the_one_before_is_answered() {
     let (release, gate) = tokio::sync::watch::channel(false);
     let mut bench = begin_with(limits(), 4096, move |frame| {

@@ -230,16 +230,21 @@ impl Guest {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(peer = %self.peer, %error, "answers may be delayed");
         }
-        let Some(tls) = &self.listener.tls else {
-            return self.converse(stream, period).await;
-        };
+        match &self.listener.tls {
+            None => self.converse(stream, period).await,
+            // Boxed, so that a connection without TLS has no room for it.
+            Some(tls) => Box::pin(self.encrypt(tls, stream, period)).await,
+        }
+    }
+
+    async fn encrypt(&self, tls: &TlsAcceptor, stream: TcpStream, period: &CancellationToken) {
         let handshake = timeout(self.listener.limits.handshake_timeout, tls.accept(stream));
         let outcome = tokio::select! {
             outcome = handshake => outcome,
             () = period.cancelled() => return,
         };
         match outcome {
-            Ok(Ok(stream)) => Box::pin(self.converse(stream, period)).await,
+            Ok(Ok(stream)) => self.converse(stream, period).await,
             Ok(Err(error)) => self.handshake_failed(&error.to_string()).await,
             Err(_elapsed) => self.handshake_failed("timed out").await,
         }
@@ -265,9 +270,10 @@ impl Guest {
                 .then_some(&self.listener.feed.replies),
         };
         let (ending, stream) = converse(stream, terms, |frame| self.handle(frame)).await;
-        self.end(ending).await;
+        // Boxed: most connections wait for a frame, and few for their end.
+        Box::pin(self.end(ending)).await;
         if !matches!(ending, Ending::Lost(_) | Ending::AnswersNotRead) {
-            part(stream).await;
+            Box::pin(part(stream)).await;
         }
     }
 
