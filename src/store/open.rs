@@ -19,8 +19,7 @@ use crate::config::StoreConfig;
 const QUIET: Duration = Duration::from_secs(1);
 /// How long a connection may take before the store counts as away.
 const ACQUIRE: Duration = Duration::from_secs(5);
-/// Rows that SQLite's thread may be ahead of who reads them.
-const ROWS_AHEAD: usize = 1024;
+const ROWS_AHEAD: usize = 1024; // that SQLite's thread may be ahead of who reads them
 /// Memory for pages where SQLite is written: 16 MiB. A message touches forty pages of indexes, in no order.
 const PAGES: &str = "-16384";
 /// Pages in SQLite's log (16 MiB) after which they are moved to its file, each once for all its changes.
