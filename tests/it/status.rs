@@ -1,8 +1,9 @@
 //! What `careloop status` tells of sources, queues and the outbox while something waits in them.
 
 use careloop::clock;
-use careloop::store::{FeedLevel, QueueLevel};
-use jiff::SignedDuration;
+use careloop::store::{FeedLevel, Lease, QueueLevel};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::support::broker;
 use crate::support::clinic::{diagnosed, registered};
@@ -43,6 +44,89 @@ on_each_store! {
         assert!(team["oldest_unanswered_at"].is_string());
         let page = hub.run(&["status"]).await;
         assert!(page.contains("riverside.main.coordination") && page.contains("no trouble"), "{page}");
+        hub.daemon.stop().await;
+    }
+}
+
+/// What the operators of a source see of it.
+fn source(status: &Value) -> (i64, Option<Timestamp>) {
+    let source = &status["sources"][0];
+    let oldest = source["oldest_waiting_at"].as_str();
+    let oldest = oldest.map(|at| at.parse().unwrap());
+    (source["waiting"].as_i64().unwrap(), oldest)
+}
+
+on_each_store! {
+    async fn status_tells_since_when_messages_wait_while_another_process_has_their_source(database) {
+        let setup = Setup {
+            pace: "lease = \"1s\"".to_owned(),
+            more: "[alerts]\nwaiting = \"1s\"\n".to_owned(),
+            ..Setup::default()
+        };
+        let hub = Hub::start(database, setup).await;
+        let hour = SignedDuration::from_hours(1);
+        let lease = Lease::new("source:adt");
+        let then = clock::now() + hour;
+        assert!(hub.store().hold(hub.tenant, &lease, then, then + hour).await.unwrap());
+        let taken = clock::now();
+        until("the hub's own lease is over", async || {
+            (clock::now() > taken + SignedDuration::from_secs(1)).then_some(())
+        })
+        .await;
+        let mut peer = hub.peer("adt").await;
+        for number in ["TEST-1", "TEST-2"] {
+            let ack = peer.send_bytes(registered(number, PHONE).as_bytes()).await;
+            assert_eq!(ack.code, "AA", "a waiting pipeline does not keep senders waiting");
+        }
+        let came = async |id: &str| hub.message(id).await.received_at.parse::<Timestamp>().unwrap();
+        let (first, second) = (came("A28-TEST-1").await, came("A28-TEST-2").await);
+        assert!(taken < first && first < second && second <= clock::now());
+        assert_eq!(source(&status(&hub).await), (2, Some(first)));
+        until("it is a trouble", async || {
+            let status = status(&hub).await;
+            (status["troubles"][0]["kind"] == "inbox-lag").then_some(())
+        })
+        .await;
+        let page = hub.run(&["status"]).await;
+        let line = page.lines().find(|line| line.trim().starts_with("adt ")).unwrap();
+        let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert!(cells[6] == "2" && cells[7].ends_with(" s ago"), "waiting and oldest: {page}");
+
+        hub.store().let_go(hub.tenant, &lease).await.unwrap();
+        hub.processed().await;
+        until("it is over", async || {
+            let status = status(&hub).await;
+            let is_over = status["troubles"] == serde_json::json!([]);
+            is_over.then(|| assert_eq!(source(&status), (0, None)))
+        })
+        .await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn status_tells_what_waits_for_a_broker_that_is_away(database) {
+        let setup = Setup {
+            // Nobody listens on port 1.
+            broker: Some("amqp://guest:guest@127.0.0.1:1/%2f".to_owned()),
+            more: "[alerts]\nbroker_down = \"1s\"\n".to_owned(),
+            ..Setup::default()
+        };
+        let hub = Hub::start(database, setup).await;
+        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
+        hub.processed().await;
+        let status = until("it is a trouble", async || {
+            let status = status(&hub).await;
+            (status["troubles"][0]["kind"] == "broker-down").then_some(status)
+        })
+        .await;
+        assert_eq!(status["troubles"].as_array().unwrap().len(), 1, "{status}");
+        let outbox = &status["outbox"];
+        assert!(outbox["waiting"] == 1 && outbox["publishing"] == 0 && outbox["sent"] == 0, "{outbox}");
+        assert_eq!(source(&status), (0, None), "messages go on being processed");
+        assert_eq!(status["teams"], serde_json::json!([]), "nobody was told yet");
+        let page = hub.run(&["status"]).await;
+        assert!(page.contains("outbox: 1 waiting, 0 sent"), "{page}");
         hub.daemon.stop().await;
     }
 }
