@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use crate::config::{ClientTls, TlsConfig};
+use crate::config::{ClientTls, Problem, TlsConfig, secret_file};
 
 /// Why a listener cannot speak TLS, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum TlsError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The key cannot be read, or others can read it, too.
+    #[error("tls key: {0}")]
+    Key(Box<Problem>),
     /// A file holds no such thing in PEM.
     #[error(
         "tls {role}: expected PEM ({expected}), found none that can be read in {}; \
@@ -155,7 +158,7 @@ fn certificates(role: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let bytes = zeroize::Zeroizing::new(read("key", path)?);
+    let bytes = secret_file(path).map_err(|problem| TlsError::Key(Box::new(problem)))?;
     PrivateKeyDer::from_pem_slice(&bytes)
         .ok()
         .ok_or_else(|| TlsError::NotPem {
@@ -192,6 +195,7 @@ mod tests {
         );
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        readable_by(&key, 0o600);
         Files {
             _folder: folder,
             tls: TlsConfig {
@@ -200,6 +204,11 @@ mod tests {
                 client_ca: None,
             },
         }
+    }
+
+    fn readable_by(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
     fn refused(tls: &TlsConfig) -> String {
@@ -231,7 +240,24 @@ mod tests {
         );
         let whole = files.tls.clone();
         files.tls.key = whole.certificate.clone();
+        readable_by(&whole.certificate, 0o600);
         assert!(refused(&files.tls).contains("without a passphrase"));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_with_advice() {
+        let files = files();
+        readable_by(&files.tls.key, 0o644);
+        let text = refused(&files.tls);
+        let advice = format!("run: chmod 600 {}", files.tls.key.display());
+        assert!(
+            text.starts_with("tls key: ") && text.ends_with(&advice),
+            "{text}"
+        );
+        assert!(
+            text.contains("found mode 644") && !text.contains("PRIVATE"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -182,6 +182,12 @@ fn a_queue_is_trouble_when_nobody_reads_it_or_answers() {
     assert_eq!(kinds(waiting(1, "2026-06-20T10:00:00Z")), []);
     let old = kinds(waiting(1, "2026-06-01T10:00:00Z"));
     assert_eq!(old, [Kind::Unanswered], "for longer than alerts.unanswered");
+    let unread = kinds(waiting(0, "2026-06-01T10:00:00Z"));
+    assert_eq!(
+        unread,
+        [Kind::NoConsumer],
+        "who does not read cannot answer"
+    );
     let untaken = QueueStanding {
         not_taken: 1,
         ..QueueStanding::default()
@@ -220,6 +226,30 @@ fn a_closed_door_a_broker_away_and_a_stop_are_told_each_by_itself() {
         ..scene
     };
     assert_eq!(troubles(&just_now, &config.alerts), []);
+}
+
+#[test]
+fn a_source_that_closes_with_its_agreement_is_one_trouble() {
+    let config = config("");
+    let shut = || FeedStanding {
+        listening: false,
+        ..FeedStanding::default()
+    };
+    let kinds = |now| -> Vec<Kind> {
+        let found = seen(&config, shut(), now).into_iter();
+        found.map(|(kind, _)| kind).collect()
+    };
+    assert_eq!(kinds("2027-01-01T12:00:00Z"), [Kind::AgreementEnded]);
+    assert_eq!(
+        kinds("2026-06-01T12:00:00Z"),
+        [Kind::FeedClosed],
+        "it is covered and closed all the same"
+    );
+    assert_eq!(
+        kinds("2025-12-31T12:00:00Z"),
+        [Kind::FeedClosed],
+        "no agreement covers it yet"
+    );
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn of_feed(scene: &Scene<'_>, feed: &FeedStanding, limits: &AlertsConfig) -> Vec
     let Some(source) = scene.tenant.source(&feed.source) else {
         return kinds; // No longer configured: nothing is expected of it.
     };
-    if !feed.listening {
+    if !feed.listening && !ended_with_its_agreement(scene, &feed.source) {
         kinds.push(Kind::FeedClosed);
     }
     let silent_after = source.silent_after.unwrap_or(limits.silent_after);
@@ -178,13 +178,22 @@ fn of_feed(scene: &Scene<'_>, feed: &FeedStanding, limits: &AlertsConfig) -> Vec
     kinds
 }
 
+/// Whether a source is closed because the agreement that covered it is over: that is told of the
+/// agreement, once.
+fn ended_with_its_agreement(scene: &Scene<'_>, source: &str) -> bool {
+    let today = scene.now.to_zoned(scene.tenant.zone.clone()).date();
+    let ended = scene.tenant.agreements.iter().any(|agreement| {
+        agreement.until < today && agreement.covers.iter().any(|covered| covered == source)
+    });
+    ended && !scene.tenant.is_covered(source, today)
+}
+
 fn of_queue(scene: &Scene<'_>, queue: &QueueStanding, limits: &AlertsConfig) -> Vec<Kind> {
     let mut kinds = Vec::new();
     let unread = queue.at.is_some() && queue.messages > 0 && queue.consumers == 0;
     if unread && is_longer(queue.oldest_unanswered_at, limits.no_consumer, scene.now) {
-        kinds.push(Kind::NoConsumer);
-    }
-    if is_longer(queue.oldest_unanswered_at, limits.unanswered, scene.now) {
+        kinds.push(Kind::NoConsumer); // and therefore nobody answers
+    } else if is_longer(queue.oldest_unanswered_at, limits.unanswered, scene.now) {
         kinds.push(Kind::Unanswered);
     }
     if queue.not_taken > 0 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::context::Desk;
@@ -12,12 +12,12 @@ use super::{Global, output};
 use crate::alert::Kind;
 use crate::clock;
 use crate::config::Tenant;
-use crate::store::{Counts, FeedStanding, OutboxCounts, OutreachStop, QueueStanding, TroubleRow};
+use crate::store::{
+    Counts, FeedStanding, GONE_AFTER, OutboxCounts, OutreachStop, QueueStanding, TroubleRow,
+};
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(2);
-/// A hub that wrote nothing for so long does not run.
-const GONE_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the command takes.
 #[derive(Args)]
@@ -102,8 +102,12 @@ async fn is_running(desk: &Desk) -> anyhow::Result<()> {
 }
 
 fn runs(sources: &[FeedStanding], now: Timestamp) -> bool {
-    let mut written = sources.iter().filter_map(|source| source.at);
-    written.any(|at| now.duration_since(at) < GONE_AFTER)
+    sources.iter().any(|source| is_current(source.at, now))
+}
+
+/// Whether what was written then still stands.
+fn is_current(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.is_some_and(|at| now.duration_since(at) < GONE_AFTER)
 }
 
 async fn read(desk: &Desk) -> anyhow::Result<Status> {
@@ -235,8 +239,11 @@ fn teams(status: &Status) -> std::io::Result<()> {
         ],
         status.teams.iter().map(|team| {
             let asked = |count: i64| {
-                team.at
-                    .map_or_else(|| "-".to_owned(), |_| count.to_string())
+                if is_current(team.at, status.at) {
+                    count.to_string()
+                } else {
+                    "-".to_owned()
+                }
             };
             vec![
                 team.team.clone(),
@@ -316,7 +323,17 @@ fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
+
+    #[test]
+    fn what_nobody_wrote_again_for_half_a_minute_is_not_current() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let seconds_ago = |seconds| Some(now - SignedDuration::from_secs(seconds));
+        assert!(is_current(seconds_ago(29), now));
+        assert!(!is_current(seconds_ago(30), now) && !is_current(None, now));
+    }
 
     #[test]
     fn an_age_is_told_in_the_coarsest_unit_that_says_enough() {

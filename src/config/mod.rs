@@ -34,7 +34,7 @@ pub use feedback::{EscalateAfter, Feedback, RuleRests};
 pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
 pub use replies::{ApplicationAck, ClientTls, ReplyTo};
-pub use secret::{read, secret};
+pub use secret::{read, secret, secret_file};
 pub use telemetry::TelemetryConfig;
 pub use words::is_loopback;
 

@@ -24,7 +24,7 @@ pub(super) fn secret_from(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Zeroizing<Vec<u8>>, Problem> {
     match source {
-        KeySource::File(path) => private_file(path),
+        KeySource::File(path) => private_file(path, environment),
         KeySource::Env(name) => match environment(name) {
             Some(value) if !value.is_empty() => Ok(Zeroizing::new(value.into_bytes())),
             _ => Err(problem(
@@ -38,14 +38,19 @@ pub(super) fn secret_from(
                 problem(
                     format!("systemd credential {name}"),
                     "expected CREDENTIALS_DIRECTORY in the environment, found none".into(),
-                    "start careloop as a systemd unit with LoadCredential= for this name",
+                    "start careloop as a systemd unit with LoadCredential= for this name, and commands \
+                     beside it by systemd-run (docker/README.md)",
                 )
             })?;
-            // systemd guards that folder itself, and may show group bits for its access list.
-            let path = PathBuf::from(folder).join(name);
-            bounded(open(&path)?, &path)
+            private_file(&PathBuf::from(folder).join(name), environment)
         }
     }
+}
+
+/// Reads a file that holds a secret and that is named by its path alone: the key of a certificate,
+/// or a token.
+pub fn secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    private_file(path, &super::load::variable)
 }
 
 /// Reads a secret that is one line of text, without the line's end.
@@ -84,10 +89,17 @@ pub fn read(path: &Path, largest: u64) -> Result<Vec<u8>, Problem> {
     ))
 }
 
-fn private_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+fn private_file(
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let file = open(path)?;
-    // Asked of the opened file, so that it cannot be exchanged between the question and the read.
-    only_ours(&file, path)?;
+    // systemd guards its folder itself, and may show group bits there for its access list.
+    let credentials = environment("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+    if credentials.is_none_or(|folder| !path.starts_with(folder)) {
+        // Asked of the opened file, so that it cannot be exchanged between the question and the read.
+        only_ours(&file, path)?;
+    }
     bounded(file, path)
 }
 

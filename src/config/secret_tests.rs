@@ -48,6 +48,25 @@ fn a_secret_comes_from_the_environment_or_a_systemd_credential() {
 }
 
 #[test]
+fn systemd_guards_its_own_folder_and_no_other() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = folder.path().join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let environment = |name: &str| {
+        (name == "CREDENTIALS_DIRECTORY").then(|| credentials.to_string_lossy().into_owned())
+    };
+    let (ours, other) = (credentials.join("http.key"), folder.path().join("http.key"));
+    for path in [&ours, &other] {
+        fs::write(path, b"key").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o440)).unwrap();
+    }
+    let read = |path| secret_from(&KeySource::File(path), &environment);
+    assert_eq!(read(ours).unwrap().as_slice(), b"key");
+    assert!(read(other).unwrap_err().says.contains("found mode 440"));
+}
+
+#[test]
 fn an_empty_or_endless_file_is_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");

@@ -41,6 +41,10 @@ struct Seen {
     received: Vec<(u64, Option<Timestamp>)>,
     /// Troubles that the metrics show as standing.
     shown: HashSet<(String, String)>,
+    /// Sources that the metrics show, each with its tenant.
+    sources: HashSet<(String, String)>,
+    /// Teams that the metrics show, each with its tenant.
+    teams: HashSet<(String, String)>,
     /// Tenants whose stop was lifted at the last look.
     lifted: HashSet<TenantId>,
     /// Troubles, and ends of troubles, that the log has and the webhook has not.
@@ -174,8 +178,24 @@ impl Watch {
         for feed in scene.feeds {
             self.show_feed(tenant, feed, scene.now);
         }
+        let sources = scene.feeds.iter().map(|feed| feed.source.clone());
+        for source in gone(&mut seen.sources, tenant, sources) {
+            let feed = FeedStanding {
+                source,
+                ..FeedStanding::default()
+            };
+            self.show_feed(tenant, &feed, scene.now);
+        }
         for queue in scene.queues {
             self.show_queue(tenant, queue, scene.now);
+        }
+        let teams = scene.queues.iter().map(|queue| queue.team.clone());
+        for team in gone(&mut seen.teams, tenant, teams) {
+            let queue = QueueStanding {
+                team,
+                ..QueueStanding::default()
+            };
+            self.show_queue(tenant, &queue, scene.now);
         }
         let today = scene.now.to_zoned(scene.tenant.zone.clone()).date();
         for agreement in &scene.tenant.agreements {
@@ -183,24 +203,18 @@ impl Watch {
             let named = (tenant, agreement.party.as_str());
             self.metrics.stands(Standpoint::AgreementDays, named, left);
         }
-        let standing: HashSet<(String, String)> = troubles
+        let standing: Vec<String> = troubles
             .iter()
-            .map(|(kind, subject)| (tenant.to_owned(), named(*kind, subject)))
+            .map(|(kind, subject)| named(*kind, subject))
             .collect();
-        for (_, gone) in seen
-            .shown
-            .iter()
-            .filter(|one| one.0 == tenant && !standing.contains(*one))
-        {
-            self.metrics
-                .stands(Standpoint::Trouble, (tenant, gone), 0.0);
-        }
-        for (_, trouble) in &standing {
+        for trouble in &standing {
             self.metrics
                 .stands(Standpoint::Trouble, (tenant, trouble), 1.0);
         }
-        seen.shown.retain(|one| one.0 != tenant);
-        seen.shown.extend(standing);
+        for trouble in gone(&mut seen.shown, tenant, standing.into_iter()) {
+            self.metrics
+                .stands(Standpoint::Trouble, (tenant, &trouble), 0.0);
+        }
     }
 
     fn show_feed(&self, tenant: &str, feed: &FeedStanding, now: Timestamp) {
@@ -239,6 +253,22 @@ fn log(tenant: &str, trouble: &TroubleRow) {
     }
 }
 
+/// Remembers what the metrics show of a tenant, and gives what they showed until now and would go
+/// on showing: a gauge keeps its last value until it is given another.
+fn gone(
+    shown: &mut HashSet<(String, String)>,
+    tenant: &str,
+    now: impl Iterator<Item = String>,
+) -> Vec<String> {
+    let now: HashSet<(String, String)> = now.map(|name| (tenant.to_owned(), name)).collect();
+    let (of, others): (HashSet<_>, HashSet<_>) =
+        shown.drain().partition(|(of, _)| of.as_str() == tenant);
+    let gone = of.difference(&now).map(|(_, name)| name.clone()).collect();
+    shown.extend(others);
+    shown.extend(now);
+    gone
+}
+
 /// A trouble in a metric's label.
 fn named(kind: Kind, subject: &str) -> String {
     if subject.is_empty() {
@@ -261,4 +291,23 @@ fn seconds(millis: i64) -> f64 {
 /// Counts and instants are far below 2^32 seconds or thousands of millions of messages.
 fn number(count: i64) -> f64 {
     f64::from(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_longer_seen_is_shown_once_more_and_other_tenants_are_left_alone() {
+        let mut shown = HashSet::new();
+        let named = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        let mut look = |tenant, now: &[&str]| gone(&mut shown, tenant, named(now).into_iter());
+        assert!(look("riverside", &["a", "b"]).is_empty());
+        assert!(look("harbor", &["b"]).is_empty());
+        assert_eq!(look("riverside", &["a"]), ["b"]);
+        assert!(look("riverside", &["a"]).is_empty());
+        assert_eq!(look("harbor", &[]), ["b"]);
+    }
 }

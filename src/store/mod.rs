@@ -75,7 +75,7 @@ pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};
 pub use roots::{RootKeys, beside, kept};
 pub use rotate::{RootRotation, TenantRotation};
-pub use standing::{FeedLevel, FeedStanding, HeldCount, QueueLevel, QueueStanding};
+pub use standing::{FeedLevel, FeedStanding, GONE_AFTER, HeldCount, QueueLevel, QueueStanding};
 pub use stop::{OutreachStop, Preview};
 pub use story::{AnswerTold, DecisionTold, TaskStory, VersionTold};
 pub use test_tasks::TestTask;

@@ -11,6 +11,9 @@ use super::dialect::{rows, run};
 use super::record::at;
 use super::{Error, Store, TenantId};
 
+/// What was not written again for so long is no longer known.
+pub const GONE_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
 /// What the running process knows of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedLevel {
@@ -74,7 +77,7 @@ pub struct FeedStanding {
 pub struct QueueStanding {
     /// `<tenant>.<location>.<team>`.
     pub team: String,
-    /// When the running process last asked the broker; `None` if there is none.
+    /// When the running process last asked the broker; `None` where nobody could for half a minute.
     pub at: Option<Timestamp>,
     /// Messages in the queue.
     pub messages: i64,
@@ -89,7 +92,9 @@ pub struct QueueStanding {
 }
 
 impl Store {
-    /// Writes what the running process knows; each row replaces the one before.
+    /// Writes what the running process knows; each row replaces the one before. Rows that nobody
+    /// has written for [`GONE_AFTER`] go: their source or team is no longer configured, their queue
+    /// is no longer there, or the broker cannot be asked.
     ///
     /// # Errors
     /// When the store is away.
@@ -124,10 +129,21 @@ impl Store {
                 i64::from(queue.consumers)
             )?;
         }
+        let gone = (now - GONE_AFTER).as_microsecond();
+        run!(
+            tx,
+            "DELETE FROM feed_standing WHERE tenant = $1 AND at <= $2",
+            gone
+        )?;
+        run!(
+            tx,
+            "DELETE FROM queue_standing WHERE tenant = $1 AND at <= $2",
+            gone
+        )?;
         tx.commit().await
     }
 
-    /// How each source stands, by name: those that ever had a process or have messages at hand.
+    /// How each source stands, by name: those that a process wrote of, or that have messages at hand.
     ///
     /// # Errors
     /// When the store is away.

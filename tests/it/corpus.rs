@@ -57,6 +57,7 @@ on_each_store! {
         assert_eq!(number("refused"), 0, "{counts}");
         let memory = hub.peak_memory();
         println!("{counts}; at most {} MiB resident", memory / 1024);
+        println!("{}", String::from_utf8_lossy(&hub.message(&["count", "--reasons"])));
         assert!(memory < MEMORY, "expected at most {MEMORY} KiB, found {memory}");
         hub.kill();
         hub.run().await;

@@ -210,6 +210,45 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn held_messages_run_again_in_the_order_in_which_they_came(database) {
+        // One at a time, so that each has an end of its own.
+        let hub = Hub::start(database, Setup { batch: 1, ..Setup::default() }).await;
+        let behind = Behind::open(&hub.database).await;
+        let ran = async |of: &str| {
+            let ended = format!("SELECT control_id FROM message WHERE control_id LIKE '{of}-%' ORDER BY finished_at");
+            behind.texts(&ended).await
+        };
+        // All told in one second: what ran last stands.
+        let at = hours_ago(9);
+        let said = |id, number, name, born| Said { at: at.clone(), name, born, ..Said::of("ADT^A08", id, number) };
+        let both = |id, name| said(id, "TEST-1~TEST-2", name, "19700102");
+        hub.hear(&[Said::of("ADT^A28", "A-1", "TEST-1"), Said::of("ADT^A28", "A-2", "TEST-2")]).await;
+        hub.hear(&[both("BOTH-1", "First^Ada"), both("BOTH-2", "Second^Ada"), both("BOTH-3", "Third^Ada")]).await;
+        assert_eq!(listed(&hub, "held").await.len(), 3);
+        let (ada, other) = (hub.person("TEST-1").await, hub.person("TEST-2").await);
+        decide(&hub, &["link", &other.to_string(), "--to", &ada.to_string()]).await;
+        hub.processed().await;
+        assert!(listed(&hub, "held").await.is_empty());
+        assert_eq!(ran("BOTH").await, ["BOTH-1", "BOTH-2", "BOTH-3"]);
+        assert_eq!(family(&hub, ada).await, "Third");
+
+        // The message that is decided about is neither the first nor the last.
+        let stranger = |id, name| said(id, "TEST-8", name, "19550505");
+        hub.hear(&[ill("D-1", "TEST-8~TEST-9")]).await;
+        hub.hear(&[stranger("NEW-1", "One^Bea"), stranger("NEW-2", "Two^Bea"), stranger("NEW-3", "Three^Bea")]).await;
+        assert_eq!(listed(&hub, "held").await.len(), 3);
+        let id = hub.message("NEW-2").await.id;
+        decide(&hub, &["keep-apart", &id]).await;
+        hub.processed().await;
+        assert!(listed(&hub, "held").await.is_empty());
+        assert_eq!(ran("NEW").await, ["NEW-1", "NEW-2", "NEW-3"]);
+        let (bea, first) = (hub.person("TEST-8").await, hub.person("TEST-9").await);
+        assert_eq!((family(&hub, bea).await, family(&hub, first).await), ("Three".into(), "Example".into()));
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
     async fn a_number_that_was_given_to_somebody_else_leaves_the_first_ones_past(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let stranger = Said { name: "Other^Bea", born: "19550505", ..Said::of("ADT^A08", "CONFLICT", "TEST-1") };

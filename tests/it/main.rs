@@ -55,6 +55,7 @@ mod shared_tasks;
 mod shared_numbers;
 mod slice;
 mod standing;
+mod status;
 mod task_events;
 mod traces;
 mod wire;

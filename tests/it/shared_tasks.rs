@@ -206,6 +206,36 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn a_visit_that_is_called_off_asks_anew_and_another_one_parks_again(database) {
+        let setup = setup(database.folder.path());
+        let hub = Hub::start(database, setup).await;
+        hub.hear(&[ill("D-1")]).await;
+        let first = hub.settled().await.remove(0);
+        hub.hear(&[visit("SIU^S12", "V-1", 4)]).await;
+        hub.settled().await;
+        assert_eq!(states(&hub).await, [FindingState::Parked]);
+        let gone = [("requested".to_owned(), 1), ("cancelled".to_owned(), 2)];
+        assert_eq!(hub.told(&first.id), gone);
+
+        hub.hear(&[visit("SIU^S15", "V-2", 3)]).await;
+        let mut tasks = hub.settled().await;
+        assert_eq!(states(&hub).await, [FindingState::Open]);
+        assert_eq!(tasks.len(), 2, "nobody missed anything: {tasks:?}");
+        tasks.retain(|task| task.id != first.id);
+        let second = tasks.remove(0);
+        assert_eq!((second.state.as_str(), hub.told(&second.id)), ("requested", gone[..1].to_vec()));
+        assert_eq!(kinds(hub.spooled().last().unwrap()), ["chronic-follow-up"]);
+
+        hub.hear(&[visit("SIU^S12", "V-3", 2)]).await;
+        hub.settled().await;
+        assert_eq!(states(&hub).await, [FindingState::Parked]);
+        assert_eq!(hub.told(&second.id), gone);
+        assert_eq!(hub.told(&first.id), gone, "what ended stays as it was");
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
     async fn a_finding_that_a_result_closed_says_so(database) {
         let hub = Hub::start(database, Setup::default()).await;
         hub.hear(&[ill("D-1"), result("R-1")]).await;

@@ -6,13 +6,13 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::broker;
-use crate::support::clinic::{diagnosed, registered};
+use crate::support::clinic::diagnosed;
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::operator::ASKER;
 use crate::support::serving::Serving;
+use crate::support::standing::status;
 use crate::support::wait::until;
 
 const PHONE: &str = "(518)555-0101";
@@ -67,10 +67,6 @@ async fn notice(stream: &mut TcpStream) -> Option<Value> {
         }
     }
     None
-}
-
-async fn status(hub: &Hub) -> Value {
-    serde_json::from_str(&hub.run(&["status", "--json"]).await).unwrap()
 }
 
 async fn outreach(hub: &Hub, what: &str) -> String {
@@ -171,40 +167,6 @@ async fn a_trouble_that_no_webhook_takes_is_in_the_log_once() {
     let log = hub.log();
     let told = log.lines().filter(|line| line.contains("outreach-stopped"));
     assert_eq!(told.count(), 1, "{log}");
-}
-
-on_each_store! {
-    async fn status_tells_connections_rates_and_queues(database) {
-        let Some(broker) = broker::share().await else {
-            return;
-        };
-        let hub = Hub::start(database, Setup { broker: Some(broker.url()), ..Setup::default() }).await;
-        let mut peer = hub.peer("adt").await;
-        peer.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
-        peer.send_bytes(registered("TEST-2", PHONE).as_bytes()).await;
-        hub.settled().await;
-        let status = until("the queue's level is told", || async {
-            let status = status(&hub).await;
-            let told = status["teams"][0]["messages"] == 1 && status["sources"][0]["connections"] == 1;
-            told.then_some(status)
-        })
-        .await;
-        assert_eq!(status["running"], true);
-        assert_eq!(hub.run(&["status", "--check"]).await, "");
-        let source = &status["sources"][0];
-        assert_eq!((&source["source"], &source["last_hour"]), (&"adt".into(), &2.into()));
-        assert!(source["last_received_at"].is_string(), "{source}");
-        assert!(source["waiting"] == 0 && source["oldest_waiting_at"].is_null(), "{source}");
-        let left = status["agreements"][0]["days_left"].as_i64().unwrap();
-        assert!(left > 60 && status["troubles"] == serde_json::json!([]), "{status}");
-        let team = &status["teams"][0];
-        assert_eq!(team["team"], "riverside.main.coordination");
-        assert_eq!((&team["consumers"], &team["unanswered"]), (&0.into(), &1.into()));
-        assert!(team["oldest_unanswered_at"].is_string());
-        let page = hub.run(&["status"]).await;
-        assert!(page.contains("riverside.main.coordination") && page.contains("no trouble"), "{page}");
-        hub.daemon.stop().await;
-    }
 }
 
 #[tokio::test]

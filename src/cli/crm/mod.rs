@@ -31,7 +31,7 @@ pub(super) enum CrmCommand {
 /// What a check needs.
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// A file with a service token of the CRM (scopes task:content, decision:read,
+    /// A file of mode 600 with a service token of the CRM (scopes task:content, decision:read,
     /// task-event:write); without it the steps over HTTP are left out.
     #[arg(long)]
     token_file: Option<PathBuf>,

@@ -322,7 +322,7 @@ impl<'a> Check<'a> {
             let says = "give --token-file with a token of `careloop token create --scope task:content,decision:read,task-event:write`";
             return Err(Step::LeftOut(says.to_owned()));
         };
-        let token = crate::config::read(file, 4096)
+        let token = crate::config::secret_file(file)
             .map(|bytes| Phi::new(String::from_utf8_lossy(&bytes).trim().to_owned()))
             .map_err(|problem| Step::Failed(problem.to_string()))?;
         let identity = self.args.certificate.clone().zip(self.args.key.clone());

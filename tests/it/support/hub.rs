@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) http: String,
     /// What the agreement covers.
     pub(crate) covers: &'static str,
+    /// Lines added to the pace.
+    pub(crate) pace: String,
     /// Messages taken at once.
     pub(crate) batch: u32,
     /// Anything else, at the end.
@@ -57,6 +59,7 @@ impl Default for Setup {
             source: String::new(),
             http: String::new(),
             covers: r#"["adt", "careloop.tasks"]"#,
+            pace: String::new(),
             batch: 256,
             more: String::new(),
         }
@@ -95,6 +98,7 @@ impl Setup {
             source,
             http,
             covers,
+            pace,
             batch,
             more,
             ..
@@ -115,6 +119,7 @@ listen = "127.0.0.1:0"
 batch = {batch}
 idle = "20ms"
 sweep = "1s"
+{pace}
 [log]
 filter = "debug"
 {broker}

@@ -7,6 +7,7 @@ pub(crate) mod behind;
 pub(crate) mod said;
 pub(crate) mod served;
 pub(crate) mod serving;
+pub(crate) mod standing;
 pub(crate) mod broker;
 pub(crate) mod clinic;
 pub(crate) mod crm;
