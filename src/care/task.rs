@@ -125,8 +125,14 @@ impl TaskCode {
                     | Self::ReferralFollowUp
             )
         };
-        let has_own_hour = self == Self::ConfirmAppointment;
-        (self == other && !has_own_hour) || (arranges_a_visit(self) && arranges_a_visit(other))
+        (self == other && !self.has_own_hour())
+            || (arranges_a_visit(self) && arranges_a_visit(other))
+    }
+
+    /// Whether it is of no use after its due date, as what is said before an appointment. Everything else
+    /// is done late rather than never.
+    pub fn has_own_hour(self) -> bool {
+        self == Self::ConfirmAppointment
     }
 }
 

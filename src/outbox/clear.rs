@@ -84,8 +84,11 @@ impl Relay {
             let clearing = due.clearing(Then::Leave(due.claimant, None));
             return sealed(due, task, clearing, setting.cancellation(envelope, task));
         }
-        if record.holds.contains(&Hold::ChangePending) {
-            // What is being committed decides, so the question waits for it.
+        let unheard = envelope.kind == EnvelopeKind::Requested && task.state == TaskState::Queued;
+        let late = envelope.expires_at <= *now && !task.detail.code.has_own_hour();
+        if record.holds.contains(&Hold::ChangePending) || (unheard && late) {
+            // What is being committed decides, so the question waits for it; what nobody was told of
+            // in time gets another date from the pipeline.
             return (due.clearing(Then::Wait(*now + UNTIL_COMMITTED)), None);
         }
         match self.over(envelope, (record, task), *now) {

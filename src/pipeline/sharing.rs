@@ -14,6 +14,10 @@ use crate::care::{Evaluation, PerformerRole, Rule, TaskCode, TaskState, TopicEnd
 use crate::consent::{Channel, ContentClass, Decision, Outcome, Purpose};
 use crate::store::{FindingRow, MAX_TOPICS, Record, TaskDetail, TaskRow, TaskTopic};
 
+/// When a task is due whose reason names no date, or one that has passed. Without a date it would never
+/// leave the list.
+pub(super) const UNDATED: SignedDuration = SignedDuration::from_hours(14 * 24);
+
 /// A finding that asks for a task.
 pub(super) struct Want {
     topic: TaskTopic,
@@ -33,7 +37,7 @@ impl Want {
             self.topic.code = TaskCode::RecordsRequest;
         }
         if self.topic.due_at <= now {
-            self.topic.due_at = now + SignedDuration::from_hours(14 * 24);
+            self.topic.due_at = now + UNDATED;
         }
         self
     }
@@ -67,10 +71,7 @@ impl Round<'_> {
                 content: template.content,
                 channels: template.channels.clone(),
                 priority: verdict.priority,
-                // A task without a date of its own would never leave the list.
-                due_at: verdict
-                    .task_due
-                    .unwrap_or(now + SignedDuration::from_hours(14 * 24)),
+                due_at: verdict.task_due.unwrap_or(now + UNDATED),
                 gap_status: verdict.status,
                 gap_due: verdict.due,
                 added_at: now,
@@ -332,7 +333,7 @@ impl Round<'_> {
 }
 
 /// Whether a coordinator may know of it: it left, or did before it was put off.
-const fn was_told(task: &TaskRow) -> bool {
+pub(super) const fn was_told(task: &TaskRow) -> bool {
     let put_off = matches!(task.state, TaskState::Deferred) && task.released_at.is_some();
     task.state.was_published() || put_off
 }

@@ -210,3 +210,21 @@ fn a_parked_finding_comes_back_with_a_task_of_its_own_key() {
     assert_eq!(tasks.len(), 2);
     assert_ne!(tasks[0].key, tasks[1].key);
 }
+
+#[test]
+fn a_task_that_nobody_was_told_of_outlives_its_date_and_one_that_was_told_of_ends() {
+    let mut world = World::new();
+    world.look(true);
+    let before = world.unfinished().len();
+    world.meet(Happens::Hours(24 * 120));
+    world.look(false);
+    let tasks = world.unfinished();
+    assert_eq!(tasks.len(), before, "no reason is left without a task");
+    let now = world.now();
+    assert!(tasks.iter().all(|task| task.due_at > now));
+    world.meet(Happens::Confirmed);
+    world.meet(Happens::Hours(24 * 120));
+    world.look(false);
+    let expired = |task: &&TaskRow| task.state == TaskState::Expired;
+    assert_eq!(world.record.tasks.iter().filter(expired).count(), before);
+}

@@ -218,6 +218,10 @@ impl World {
         world
     }
 
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     fn say(&mut self, entity: &str, values: serde_json::Value) {
         let serde_json::Value::Object(values) = values else {
             panic!("an object")

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::findings::Round;
+use super::sharing::{UNDATED, was_told};
 use crate::care::{TaskEvent, TaskState};
 use crate::config::Mode;
 use crate::consent::{Channel, Code, Decision, Outcome, Sent};
@@ -42,8 +43,9 @@ impl Round<'_> {
             .cloned()
             .collect();
         tasks.sort_by_key(|task| std::cmp::Reverse(task.detail.priority));
-        for task in tasks {
+        for mut task in tasks {
             let old = before.iter().find(|old| old.id == task.id);
+            self.put_off(&mut task);
             let changed = old.is_some_and(|old| !says_the_same(old, &task));
             let last = task.live_topics().next().is_none();
             let ended = task.detail.topics.iter().filter_map(|topic| topic.ended);
@@ -64,6 +66,15 @@ impl Round<'_> {
                     self.remember(Some(task.due_at));
                 }
             }
+        }
+    }
+
+    /// A task that nobody was told of is not late, it is still to be done: it gets another date and is asked
+    /// about again. It would end unseen, and its reason with it.
+    fn put_off(&self, task: &mut TaskRow) {
+        let now = self.desk.cause.now;
+        if task.due_at <= now && !was_told(task) && !task.detail.code.has_own_hour() {
+            task.put_off(now, now + UNDATED);
         }
     }
 

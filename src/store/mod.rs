@@ -70,6 +70,7 @@ pub use lanes::Lease;
 pub use levels::OutboxCounts;
 pub use operators::{PersonDocument, TaskListing, WithheldCount};
 pub use outbox::{ClaimedEnvelope, EnvelopeKind, PublishOutcome};
+pub use planner::PLANNING;
 pub use proposals::{NewProposal, ProposalRow, ToldLink};
 pub use receive::{Arrival, Receipt};
 pub use record::{ContactRow, Lift, LiftDetail, Member, Record};

@@ -22,8 +22,6 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const ROWS_AHEAD: usize = 1024; // that SQLite's thread may be ahead of who reads them
 /// Memory for pages where SQLite is written: 16 MiB. A message touches forty pages of indexes, in no order.
 const PAGES: &str = "-16384";
-/// Pages in SQLite's log (16 MiB) after which they are moved to its file, each once for all its changes.
-const CHECKPOINT: &str = "4096";
 
 impl Store {
     /// Opens the store for the daemon: migrates SQLite, checks PostgreSQL's role and schema, and
@@ -236,7 +234,6 @@ async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, E
         // Each row that does not fit wakes the other thread once more.
         .row_buffer_size(ROWS_AHEAD)
         .statement_cache_capacity(KEPT)
-        .pragma("wal_autocheckpoint", CHECKPOINT)
         .pragma("secure_delete", "ON")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging();

@@ -7,14 +7,27 @@ use sqlx::postgres::PgConnectOptions;
 use super::Error;
 use super::statement::KEPT;
 
-/// PostgreSQL, for statements and for the checks of foreign keys, whose plans last as long as the
-/// connection: every table has an index for whatever is asked of it. A statement's plan does not
-/// depend on its values then, and is made once.
+/// What PostgreSQL is told, for statements and for the checks of foreign keys, whose plans last as long
+/// as the connection: every table has an index for whatever is asked of it. A plan is made once and
+/// must not depend on how few rows there were then, so what counts is how many rows a plan touches:
+/// pages and comparisons cost next to nothing, and a probe for each person who is asked for is
+/// dearer than reading all of a tenant's only where they are fewer. What else goes by cost,
+/// compiling and parallel workers, is off.
+pub const PLANNING: [(&str, &str); 9] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("seq_page_cost", "0.1"),
+    ("random_page_cost", "0.1"),
+    ("cpu_tuple_cost", "1"),
+    ("cpu_index_tuple_cost", "0.5"),
+    ("cpu_operator_cost", "0.01"),
+    ("jit", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+];
+
+/// Connections to PostgreSQL that plan so.
 pub(super) fn postgres(options: PgConnectOptions) -> PgConnectOptions {
-    options.statement_cache_capacity(KEPT).options([
-        ("enable_seqscan", "off"),
-        ("plan_cache_mode", "force_generic_plan"),
-    ])
+    options.statement_cache_capacity(KEPT).options(PLANNING)
 }
 
 /// SQLite never measures by itself, and takes the first column of an index for a choice among many.

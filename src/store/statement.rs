@@ -3,16 +3,16 @@
 
 use std::fmt::Write as _;
 
-/// Statements that stay prepared on a connection: all there are, some in four lengths. With fewer places
+/// Statements that stay prepared on a connection: all there are, some in six lengths. With fewer places
 /// than statements each would be prepared anew each time.
 pub(super) const KEPT: usize = 1024;
 /// Rows that one statement of SQLite takes.
-pub(super) const MOST_ROWS: usize = 64;
+pub(super) const MOST_ROWS: usize = 32;
 
 /// Rows of one statement. Few different lengths, so that all of them stay prepared; no longer ones, since
 /// binding a parameter searches its name among all of the statement's.
 pub(super) fn chunk(rows: usize) -> usize {
-    [32, 8, 2]
+    [MOST_ROWS, 16, 8, 4, 2]
         .into_iter()
         .find(|size| rows >= *size)
         .unwrap_or(1)
@@ -214,6 +214,6 @@ mod tests {
             chunks.push(chunk(rows));
             rows -= chunk(rows);
         }
-        assert_eq!(chunks, [32, 32, 8, 8, 2, 2, 2, 1]);
+        assert_eq!(chunks, [32, 32, 16, 4, 2, 1]);
     }
 }

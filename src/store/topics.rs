@@ -149,6 +149,15 @@ impl TaskRow {
         true
     }
 
+    /// Gives the reasons whose date has passed by `now` another one.
+    pub fn put_off(&mut self, now: Timestamp, to: Timestamp) {
+        let topics = self.detail.topics.iter_mut();
+        for topic in topics.filter(|topic| topic.ended.is_none() && topic.due_at <= now) {
+            topic.due_at = to;
+        }
+        self.sum_up();
+    }
+
     /// What follows for the whole from the reasons that stand; nothing where none does.
     fn sum_up(&mut self) {
         let live: Vec<TaskTopic> = self.live_topics().cloned().collect();

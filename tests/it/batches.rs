@@ -6,6 +6,8 @@ use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::peer::lines;
 
+use careloop::store::PLANNING;
+
 const DIABETES: &str = "DG1|1||E11.9^Type 2 diabetes^I10C|||F";
 
 /// A message of the time `2025MMDDHHMM`.
@@ -153,4 +155,70 @@ on_each_store! {
             );
         }
     }
+}
+
+/// What is asked for each batch, and the column by which it must be found.
+const ASKED: [(&str, &str); 5] = [
+    (
+        "SELECT own.value_index, own.person FROM person_identifier AS own LEFT JOIN identifier_assignment AS assigned \
+         ON assigned.tenant = $1 AND assigned.value_index = own.value_index AND assigned.until_at IS NULL \
+         WHERE own.tenant = $1 AND own.value_index = ANY($2::bytea[])",
+        "value_index",
+    ),
+    (
+        "SELECT id FROM finding WHERE tenant = $1 AND person = ANY($2::uuid[])",
+        "person",
+    ),
+    (
+        "SELECT id FROM task WHERE tenant = $1 AND person = ANY($2::uuid[])",
+        "person",
+    ),
+    (
+        "SELECT cell FROM assertion WHERE tenant = $1 AND person = ANY($2::uuid[])",
+        "person",
+    ),
+    (
+        "UPDATE message SET state = 'processed' WHERE tenant = $1 AND id = ANY($2::uuid[])",
+        "id",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_plans_for_many_people_while_there_are_few() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let hub = Hub::start(database, Setup::default()).await;
+    let mut peer = hub.peer("adt").await;
+    peer.write(crowd().concat().as_bytes()).await;
+    for _ in crowd() {
+        assert_eq!(peer.answer().await.unwrap().code, "AA");
+    }
+    hub.processed().await;
+    let owner = hub.database.url.replace("careloop_app@", "careloop_owner@");
+    let owner = sqlx::PgPool::connect(&owner).await.unwrap();
+    sqlx::query("ANALYZE").execute(&owner).await.unwrap();
+    owner.close().await;
+    let pool = sqlx::PgPool::connect(&hub.database.url).await.unwrap();
+    let mut session = pool.acquire().await.unwrap();
+    for (name, value) in PLANNING {
+        let set = sqlx::AssertSqlSafe(format!("SET {name} = '{value}'"));
+        sqlx::query(set).execute(&mut *session).await.unwrap();
+    }
+    for (place, (statement, column)) in ASKED.iter().enumerate() {
+        let prepare = format!("PREPARE asked_{place} (bigint) AS {statement}");
+        let prepare = sqlx::AssertSqlSafe(prepare);
+        sqlx::raw_sql(prepare).execute(&mut *session).await.unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE asked_{place} (1, NULL)"));
+        let plan: Vec<(String,)> = sqlx::query_as(explain)
+            .fetch_all(&mut *session)
+            .await
+            .unwrap();
+        let wanted = format!("{column} = ANY ($2)");
+        let found = plan
+            .iter()
+            .any(|(line,)| line.contains("Index Cond") && line.contains(&wanted));
+        assert!(found, "{statement}: {plan:#?}");
+    }
+    hub.daemon.stop().await;
 }
