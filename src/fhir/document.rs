@@ -19,7 +19,7 @@ impl<'a> Document<'a> {
     /// Reads a resource.
     ///
     /// # Errors
-    /// [`ReadError`], also where an entry of a Bundle is broken.
+    /// [`ReadError`], also where an entry of a Bundle is broken; [`super::Bundle::read`] keeps the others.
     pub fn read(bytes: &'a [u8]) -> Result<Document<'a>, ReadError> {
         let (document, broken) = Document::parts(bytes)?;
         match broken.into_iter().next() {

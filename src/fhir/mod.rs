@@ -2,28 +2,33 @@
 //!
 //! ```text
 //! bytes ─▶ Document::read ─▶ Node ─▶ check ◀─ definitions
-//!                └── ReadError ─▶ Outcome
+//!    ├──▶ Bundle::read ─▶ Entry ─▶ resolve
+//!    └──▶ ReadError ─▶ Outcome
 //! ```
 //!
 //! Three promises hold for the whole module: no input panics or takes more than its size allows, no
 //! entry is lost in silence (what cannot be read is an error of that entry), and no error and no
 //! `Debug` shows a value. It knows nothing of the hub.
 
+mod bundle;
 mod definitions;
 mod document;
 mod error;
 mod node;
 mod outcome;
 mod read;
+mod reference;
 mod release;
 mod shape;
 mod text;
 mod tree;
 
+pub use bundle::{Body, Bundle, BundleKind, Entry, Request, Response};
 pub use document::Document;
 pub use error::{ReadError, ReadErrorKind};
 pub use node::{Elements, Node};
 pub use outcome::{Issue, Outcome, Severity};
+pub use reference::{Found, Reference};
 pub use release::Release;
 
 /// The largest body that is read, in bytes: 32 MiB. Pages and exports are asked for in smaller parts.
