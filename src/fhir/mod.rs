@@ -11,6 +11,7 @@
 //! `Debug` shows a value. It knows nothing of the hub.
 
 mod bundle;
+mod date_time;
 mod definitions;
 mod document;
 mod error;
@@ -24,6 +25,7 @@ mod text;
 mod tree;
 
 pub use bundle::{Body, Bundle, BundleKind, Entry, Request, Response};
+pub use date_time::{DateTime, DateTimeError, Flag, Form, Precision, Resolved};
 pub use document::Document;
 pub use error::{ReadError, ReadErrorKind};
 pub use node::{Elements, Node};
