@@ -1,9 +1,10 @@
 //! FHIR R4, R4B and R5 as a language: from a body's bytes to values at paths, and back to an outcome.
 //!
 //! ```text
-//! bytes ─▶ Document::read ─▶ Node ─▶ check ◀─ definitions
-//!    ├──▶ Bundle::read ─▶ Entry ─▶ resolve
-//!    └──▶ ReadError ─▶ Outcome
+//! bytes ─▶ Document::read ─▶ Node ─▶ Path::evaluate ─▶ Item ─▶ DateTime, decimal
+//!    │                        │ check                    ▲
+//!    └───▶ Bundle::read ──▶ Entry, resolve       Path::compile ◀─ definitions
+//!               └── ReadError ─▶ Outcome
 //! ```
 //!
 //! Three promises hold for the whole module: no input panics or takes more than its size allows, no
@@ -12,24 +13,30 @@
 
 mod bundle;
 mod date_time;
+mod decimal;
 mod definitions;
 mod document;
 mod error;
 mod node;
 mod outcome;
+mod path;
 mod read;
 mod reference;
 mod release;
+mod same;
 mod shape;
 mod text;
 mod tree;
 
+#[cfg(test)]
+mod properties;
 pub use bundle::{Body, Bundle, BundleKind, Entry, Request, Response};
 pub use date_time::{DateTime, DateTimeError, Flag, Form, Precision, Resolved};
 pub use document::Document;
 pub use error::{ReadError, ReadErrorKind};
 pub use node::{Elements, Node};
 pub use outcome::{Issue, Outcome, Severity};
+pub use path::{EvaluateError, Item, MAX_PATH_BYTES, Path, PathError, Scope};
 pub use reference::{Found, Reference};
 pub use release::Release;
 

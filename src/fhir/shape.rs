@@ -118,7 +118,7 @@ impl<'n> Check<'n> {
             Some(Primitive::Number) => "a number",
             Some(Primitive::Count) if cell.words() == "a string" => "a string",
             Some(Primitive::Count) => "a number",
-            Some(Primitive::Text | Primitive::Moment) => "a string",
+            Some(Primitive::Text | Primitive::Time | Primitive::Moment) => "a string",
             None => "an object",
         };
         if cell.words() != expected {

@@ -12,6 +12,7 @@ use super::release::Release;
 
 mod load;
 mod primitive;
+mod query;
 
 pub(super) use primitive::Primitive;
 

@@ -10,8 +10,10 @@ pub(in crate::fhir) enum Primitive {
     /// A number of 64 bits: a string in JSON, since not every reader of numbers keeps so many, but
     /// a number in the specification's own examples.
     Count,
-    /// A string that is compared as it stands: text, codes, addresses, times of day.
+    /// A string that is compared as it stands: text, codes, addresses.
     Text,
+    /// A string that is a time of day.
+    Time,
     /// A string that is a date, a dateTime or an instant.
     Moment,
 }
@@ -35,7 +37,7 @@ pub(super) const PRIMITIVES: [(&str, &str, Primitive); 21] = [
     ("uuid", "uri", Primitive::Text),
     ("base64Binary", "Element", Primitive::Text),
     ("xhtml", "Element", Primitive::Text),
-    ("time", "Element", Primitive::Text),
+    ("time", "Element", Primitive::Time),
     ("date", "Element", Primitive::Moment),
     ("dateTime", "Element", Primitive::Moment),
     ("instant", "Element", Primitive::Moment),
