@@ -35,6 +35,7 @@ mod demo;
 mod example_crm;
 mod feedback;
 mod feedback_ways;
+mod fhir_corpus;
 mod fields;
 mod identity;
 mod identity_decisions;
