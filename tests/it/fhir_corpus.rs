@@ -316,6 +316,23 @@ fn compile(keys: &[String], scope: &Scope) -> Option<Compiled> {
     Some((Path::compile(&text, scope).ok()?, steps))
 }
 
+/// The paths of everything that a resource has and its release knows.
+pub(crate) fn known_paths(value: &Value, release: Release) -> Vec<String> {
+    let kind = value["resourceType"].as_str().unwrap();
+    let Ok(scope) = Scope::resources(release, &[kind]) else {
+        return Vec::new();
+    };
+    let mut names = BTreeSet::new();
+    members(value, &mut Vec::new(), &mut names);
+    // Narratives are shown in other ways elsewhere.
+    let names = names
+        .iter()
+        .filter(|keys| keys.last().is_none_or(|key| key != "div"));
+    names
+        .filter_map(|keys| Some(compile(keys, &scope)?.0.text().to_owned()))
+        .collect()
+}
+
 /// The texts of the values that these members lead to, empty ones for objects.
 fn plain(value: &Value, steps: &[Vec<String>]) -> Vec<String> {
     let Some((names, rest)) = steps.split_first() else {
@@ -365,7 +382,7 @@ fn good() -> impl Iterator<Item = (String, Vec<u8>, Release)> {
 
 /// The JSON bodies of a folder, unpacked, lines of NDJSON each by itself; XML is left out where all
 /// is good, and is as wrong as anything else where it is not.
-fn files(folder: &str) -> impl Iterator<Item = (String, Vec<u8>)> + use<> {
+pub(crate) fn files(folder: &str) -> impl Iterator<Item = (String, Vec<u8>)> + use<> {
     let root = File::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/corpus/fhir")
         .join(folder);
