@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::document::Document;
@@ -85,7 +86,8 @@ impl<'a> Body<'a> {
 /// A Bundle whose entries are read each by itself.
 pub struct Bundle<'a> {
     document: Document<'a>,
-    entries: Vec<Result<u32, ReadError>>,
+    /// The cell of each entry, and what is wrong with it if it cannot be read.
+    entries: Vec<(u32, Option<ReadError>)>,
     index: OnceLock<Index>,
 }
 
@@ -118,9 +120,9 @@ impl<'a> Bundle<'a> {
             for (number, entry) in list.raw_children().enumerate() {
                 let Some(at) = entry.place() else { continue };
                 match broken.next_if(|(cell, _)| *cell == at) {
-                    Some((_, error)) => entries.push(Err(error)),
+                    Some((_, error)) => entries.push((at, Some(error))),
                     None if entry.is_null() => {}
-                    None => entries.push(entry_form(&entry, number).map(|()| at)),
+                    None => entries.push((at, entry_form(&entry, number).err())),
                 }
             }
         }
@@ -173,21 +175,28 @@ impl<'a> Bundle<'a> {
 
     /// The entries in their order; what could not be read is its entry's error.
     pub fn entries(&self) -> impl Iterator<Item = Result<Entry<'_>, &ReadError>> {
-        self.entries.iter().map(|entry| {
-            let at = entry.as_ref()?;
-            Ok(Entry {
+        self.entries.iter().map(|(at, error)| match error {
+            Some(error) => Err(error),
+            None => Ok(Entry {
                 node: Node::at(&self.document, *at),
-            })
+            }),
         })
     }
 
     /// The entry at this place, from 0, if it could be read.
     #[must_use]
     pub fn entry(&self, number: usize) -> Option<Entry<'_>> {
-        let at = self.entries.get(number)?.as_ref().ok()?;
-        Some(Entry {
-            node: Node::at(&self.document, *at),
-        })
+        let (at, error) = self.entries.get(number)?;
+        let node = Node::at(&self.document, *at);
+        error.is_none().then_some(Entry { node })
+    }
+
+    /// Where the entry at this place lies in the body, in bytes, readable or not: what is kept of one
+    /// that is not.
+    #[must_use]
+    pub fn span(&self, number: usize) -> Option<Range<usize>> {
+        let (at, _) = self.entries.get(number)?;
+        Some(Node::at(&self.document, *at).span())
     }
 
     /// Every OperationOutcome that came with it: as an entry, as the outcome of an entry's response,
@@ -215,7 +224,7 @@ impl<'a> Bundle<'a> {
 
 impl fmt::Debug for Bundle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let broken = self.entries.iter().filter(|entry| entry.is_err()).count();
+        let broken = self.entries().filter(Result::is_err).count();
         write!(
             f,
             "Bundle({} entries, {broken} of them broken)",

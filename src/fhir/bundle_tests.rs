@@ -83,6 +83,18 @@ fn one_bad_entry_is_alone() {
 }
 
 #[test]
+fn a_bad_entry_can_be_kept_as_it_was_sent() {
+    let bad = r#"{"resource":{"resourceType":"Patient",}}"#;
+    let body = bundle(&[GOOD, bad, "nul", GOOD].join(", "));
+    let read = Bundle::read(body.as_bytes()).unwrap();
+    let sent: Vec<&str> = (0..4)
+        .map(|at| body.get(read.span(at).unwrap()).unwrap())
+        .collect();
+    assert_eq!(sent, [GOOD, bad, "nul", GOOD]);
+    assert!(read.span(4).is_none() && read.entry(1).is_none() && read.entry(3).is_some());
+}
+
+#[test]
 fn bytes_that_are_no_utf_8_spoil_their_entry_alone() {
     let bad = GOOD.replace("TEST-1", "TEST-?");
     let mut body = bundle(&[GOOD, &bad, GOOD].join(",")).into_bytes();

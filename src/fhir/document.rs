@@ -32,6 +32,7 @@ impl<'a> Document<'a> {
     pub(super) fn parts(
         bytes: &'a [u8],
     ) -> Result<(Document<'a>, Vec<(u32, ReadError)>), ReadError> {
+        read::bounded(bytes)?;
         let text = text::of(bytes);
         let Reading { cells, broken } = read::read(&text)?;
         let document = Document { text, cells };

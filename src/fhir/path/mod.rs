@@ -214,12 +214,20 @@ impl Path {
         evaluate::evaluate(&self.plan, item)
     }
 
-    /// Whether a condition holds; nothing known is no.
+    /// Whether a condition holds for a resource; nothing known is no.
     ///
     /// # Errors
     /// [`EvaluateError`]
-    pub fn holds(&self, item: &Item<'_>) -> Result<bool, EvaluateError> {
-        Ok(self.evaluate_from(item)?.first().and_then(Item::boolean) == Some(true))
+    pub fn holds(&self, resource: Node<'_>) -> Result<bool, EvaluateError> {
+        Ok(is_true(&self.evaluate(resource)?))
+    }
+
+    /// Whether a condition holds for a value of the path whose [`Path::scope`] it was compiled for.
+    ///
+    /// # Errors
+    /// [`EvaluateError`]
+    pub fn holds_from(&self, item: &Item<'_>) -> Result<bool, EvaluateError> {
+        Ok(is_true(&self.evaluate_from(item)?))
     }
 
     /// The text of the first value that has one.
@@ -232,6 +240,10 @@ impl Path {
     ) -> Result<Option<Cow<'d, str>>, EvaluateError> {
         Ok(self.evaluate(resource)?.iter().find_map(Item::text))
     }
+}
+
+fn is_true(items: &[Item<'_>]) -> bool {
+    items.first().and_then(Item::boolean) == Some(true)
 }
 
 impl fmt::Debug for Path {

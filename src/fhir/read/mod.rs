@@ -51,6 +51,20 @@ struct Reader<'t> {
     broken: Vec<(u32, Fault)>,
 }
 
+/// Refuses a body that is too large, before anything is made of it.
+pub(super) fn bounded(bytes: &[u8]) -> Result<(), ReadError> {
+    if bytes.len() <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(ReadError {
+        kind: ReadErrorKind::Limit,
+        place: String::new(),
+        offset: MAX_BYTES,
+        expected: "a body of at most 32 MiB",
+        found: "more bytes",
+    })
+}
+
 /// Reads a whole body.
 pub(super) fn read(text: &str) -> Result<Reading, ReadError> {
     let bytes = text.as_bytes();
@@ -81,9 +95,6 @@ pub(super) fn read(text: &str) -> Result<Reading, ReadError> {
 
 impl<'t> Reader<'t> {
     fn body(&mut self) -> Outcome<()> {
-        if self.bytes.len() > MAX_BYTES {
-            return Err(self.limit("a body of at most 32 MiB", "more bytes"));
-        }
         self.blanks();
         if self.peek() != Some(b'{') {
             return Err(self.unexpected("an object"));

@@ -237,7 +237,7 @@ fn a_path_goes_on_from_what_another_one_leads_to() {
     let items = each.evaluate(document.root()).unwrap();
     let held: Vec<bool> = items
         .iter()
-        .map(|item| first.holds(item).unwrap())
+        .map(|item| first.holds_from(item).unwrap())
         .collect();
     assert_eq!(held, [false, true]);
     let numbers: Vec<String> = items
@@ -247,6 +247,22 @@ fn a_path_goes_on_from_what_another_one_leads_to() {
         .collect();
     assert_eq!(numbers, ["555-0100", "555-0101"]);
     assert_eq!(items[0].type_name(), "ContactPoint");
+}
+
+#[test]
+fn a_condition_holds_only_where_it_is_known_to() {
+    let document = Document::read(PATIENT.as_bytes()).unwrap();
+    for (condition, holds) in [
+        ("active", true),
+        ("active.not()", false),
+        ("photo.first().size > 1", false),
+        ("birthDate > @1980-02", false),
+        ("resourceType = 'Patient'", true),
+    ] {
+        let path = compiled(condition, "Patient");
+        assert!(path.is_condition(), "{condition}");
+        assert_eq!(path.holds(document.root()), Ok(holds), "{condition}");
+    }
 }
 
 #[test]
