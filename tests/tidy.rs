@@ -27,6 +27,7 @@ const MAX_LINES: usize = 400;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // Pure: values in, values out.
     ("hl7", &[]),
+    ("fhir", &[]),
     ("phi", &[]),
     ("failure", &[]),
     ("crm", &[]),
@@ -202,7 +203,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 
 /// Modules that stay free of runtimes, clocks, logs and sockets.
 const PURE: &[&str] = &[
-    "hl7", "phi", "failure", "message", "trace", "crm", "mapping", "care", "consent",
+    "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping", "care", "consent",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "async fn", "std::net", "std::time", "tracing::"];
 

@@ -35,6 +35,8 @@ mod demo;
 mod example_crm;
 mod feedback;
 mod feedback_ways;
+mod fhir_corpus;
+mod fhirpath_engine;
 mod fields;
 mod identity;
 mod identity_decisions;
