@@ -25,6 +25,9 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 /// How long to wait for a withdrawal, merge or death that is being committed.
 const UNTIL_COMMITTED: SignedDuration = SignedDuration::from_millis(250);
 
+/// How long to wait for the pipeline to look at a task that is late.
+const UNTIL_DATED: SignedDuration = SignedDuration::from_secs(10);
+
 /// How an envelope ends without leaving: its state, the reason in the words of the message schema,
 /// and what that is to its task.
 struct End {
@@ -84,12 +87,14 @@ impl Relay {
             let clearing = due.clearing(Then::Leave(due.claimant, None));
             return sealed(due, task, clearing, setting.cancellation(envelope, task));
         }
-        let unheard = envelope.kind == EnvelopeKind::Requested && task.state == TaskState::Queued;
-        let late = envelope.expires_at <= *now && !task.detail.code.has_own_hour();
-        if record.holds.contains(&Hold::ChangePending) || (unheard && late) {
-            // What is being committed decides, so the question waits for it; what nobody was told of
-            // in time gets another date from the pipeline.
+        if record.holds.contains(&Hold::ChangePending) {
+            // What is being committed decides, so the question waits for it.
             return (due.clearing(Then::Wait(*now + UNTIL_COMMITTED)), None);
+        }
+        let late = task.due_at <= *now && !task.detail.code.has_own_hour();
+        if late && !task.state.is_terminal() {
+            // Whether it ends or gets another date is the pipeline's to say.
+            return (due.clearing(Then::Late(*now + UNTIL_DATED)), None);
         }
         match self.over(envelope, (record, task), *now) {
             Some(end) => (ended(due, task, None, end), None),
@@ -251,7 +256,7 @@ pub(super) fn follow(record: &mut Record, clearing: &Clearing, task: Uuid, now: 
             record.sent.push((task, slot));
         }
         Then::End(..) => record.sent.retain(|(known, _)| *known != task),
-        Then::Leave(..) | Then::Wait(_) | Then::Orphan => {}
+        Then::Leave(..) | Then::Wait(_) | Then::Late(_) | Then::Orphan => {}
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn reconcile(
             wants.extend(round.step(rule, &step, record, effects));
         }
     }
+    round.put_off(record);
     round.part(record, &mut wants);
     round.serve(wants, record);
     round.gather(record);

@@ -16,7 +16,7 @@ use crate::store::{FindingRow, MAX_TOPICS, Record, TaskDetail, TaskRow, TaskTopi
 
 /// When a task is due whose reason names no date, or one that has passed. Without a date it would never
 /// leave the list.
-pub(super) const UNDATED: SignedDuration = SignedDuration::from_hours(14 * 24);
+const UNDATED: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A finding that asks for a task.
 pub(super) struct Want {
@@ -84,6 +84,18 @@ impl Round<'_> {
         }
     }
 
+    /// A task that nobody was told of is not late, it is still to be done: it gets another date and is asked
+    /// about again. It would end unseen, and its reasons with it.
+    pub(super) fn put_off(&self, record: &mut Record) {
+        let now = self.desk.cause.now;
+        for task in &mut record.tasks {
+            let unheard = !task.state.is_terminal() && !was_told(task);
+            if unheard && task.due_at <= now && !task.detail.code.has_own_hour() {
+                task.put_off(now, now + UNDATED);
+            }
+        }
+    }
+
     /// Gives each finding a task: one that it may share, else one of its own. The most urgent comes
     /// first, so that others may join it.
     pub(super) fn serve(&self, mut wants: Vec<Want>, record: &mut Record) {
@@ -94,7 +106,10 @@ impl Round<'_> {
             };
             let host = self.host(&alone, record);
             match host.and_then(|id| record.tasks.iter_mut().find(|task| task.id == id)) {
-                Some(task) => task.add_topic(want.topic),
+                Some(task) => alone
+                    .live_topics()
+                    .cloned()
+                    .for_each(|topic| task.add_topic(topic)),
                 None => record.tasks.push(alone),
             }
         }
@@ -245,6 +260,9 @@ impl Round<'_> {
             decision: None,
             detail: want.detail(),
         };
+        if task.due_at <= now && !task.detail.code.has_own_hour() {
+            task.put_off(now, now + UNDATED);
+        }
         task.mode = site.mode_of_task(&task, record);
         Some(task)
     }
@@ -280,7 +298,9 @@ impl Round<'_> {
     /// but the leading one.
     fn denied(&self, task: &TaskRow, record: &Record) -> Vec<Uuid> {
         let is_denied = |task: &TaskRow| rank(&self.decide(task, record)) == Rank::Never;
-        if task.live_topics().count() < 2 || !is_denied(task) {
+        // What is late is denied for that alone, whatever stands in it.
+        let late = task.due_at <= self.desk.cause.now;
+        if late || task.live_topics().count() < 2 || !is_denied(task) {
             return Vec::new();
         }
         let only = |kept: &[Uuid]| {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::findings::Round;
-use super::sharing::{UNDATED, was_told};
+use super::sharing::was_told;
 use crate::care::{TaskEvent, TaskState};
 use crate::config::Mode;
 use crate::consent::{Channel, Code, Decision, Outcome, Sent};
@@ -43,9 +43,8 @@ impl Round<'_> {
             .cloned()
             .collect();
         tasks.sort_by_key(|task| std::cmp::Reverse(task.detail.priority));
-        for mut task in tasks {
+        for task in tasks {
             let old = before.iter().find(|old| old.id == task.id);
-            self.put_off(&mut task);
             let changed = old.is_some_and(|old| !says_the_same(old, &task));
             let last = task.live_topics().next().is_none();
             let ended = task.detail.topics.iter().filter_map(|topic| topic.ended);
@@ -66,15 +65,6 @@ impl Round<'_> {
                     self.remember(Some(task.due_at));
                 }
             }
-        }
-    }
-
-    /// A task that nobody was told of is not late, it is still to be done: it gets another date and is asked
-    /// about again. It would end unseen, and its reason with it.
-    fn put_off(&self, task: &mut TaskRow) {
-        let now = self.desk.cause.now;
-        if task.due_at <= now && !was_told(task) && !task.detail.code.has_own_hour() {
-            task.put_off(now, now + UNDATED);
         }
     }
 
@@ -259,7 +249,7 @@ impl Round<'_> {
     }
 
     fn expire(&mut self, mut task: TaskRow, record: &mut Record, effects: &mut Effects) {
-        let had = task.state.was_published();
+        let had = was_told(&task);
         task.state = task.state.after(TaskEvent::Expired).unwrap_or(task.state);
         task.changed_at = self.desk.cause.now;
         task.ask_at = None;

@@ -36,6 +36,8 @@ pub enum Then {
     Leave(Claimant, Option<(Option<Uuid>, Option<Channel>)>),
     /// It is looked at again then.
     Wait(Timestamp),
+    /// It is looked at again then, and the person at once: the calendar has something to do first.
+    Late(Timestamp),
     /// It ends: its state, why, and what is to be taken back of what may have left.
     End(&'static str, &'static str, Option<Withdrawal>),
     /// It ends, for its task is not there.
@@ -177,6 +179,10 @@ impl Tx {
         match &clearing.then {
             Then::Leave(..) => Ok(()),
             Then::Wait(until) => self.postpone(clearing.envelope, *until).await,
+            Then::Late(until) => {
+                self.look_at(clearing.person, now).await?;
+                self.postpone(clearing.envelope, *until).await
+            }
             Then::Orphan => {
                 self.end_envelope(clearing.envelope, "dropped", "content-error")
                     .await

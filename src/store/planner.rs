@@ -8,8 +8,9 @@ use super::Error;
 use super::statement::KEPT;
 
 /// What PostgreSQL is told, for statements and for the checks of foreign keys, whose plans last as long
-/// as the connection: every table has an index for whatever is asked of it. A plan is made once and
-/// must not depend on how few rows there were then, so what counts is how many rows a plan touches:
+/// as the connection: every table has an index for whatever is asked of it.
+///
+/// A plan is made once and must not depend on how few rows there were then, so what counts is how many rows a plan touches:
 /// pages and comparisons cost next to nothing, and a probe for each person who is asked for is
 /// dearer than reading all of a tenant's only where they are fewer. What else goes by cost,
 /// compiling and parallel workers, is off.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::bodies::body_place;
 use super::dialect::{many_rows, rows_alone};
 use super::inbox_keys::day_of;
+use super::statement::MOST_ROWS;
 use super::wire::{Numbered, Taken, Verdict};
 use super::{Error, Store, TenantId, Tx};
 use crate::failure::Code;
@@ -180,7 +181,12 @@ impl Store {
     ) -> Result<Option<Vec<Taken>>, Error> {
         let plain =
             |arrival: &Arrival| arrival.numbered.is_none() && arrival.application_ack.is_none();
-        if arrivals.is_empty() || !arrivals.iter().all(plain) {
+        let most = if self.is_embedded() {
+            MOST_ROWS
+        } else {
+            usize::MAX
+        };
+        if !(1..=most).contains(&arrivals.len()) || !arrivals.iter().all(plain) {
             return Ok(None);
         }
         let tenant_keys = self.tenant_keys(tenant).await?;

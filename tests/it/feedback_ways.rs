@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::support::behind::Behind;
 use crate::support::broker::{self, Broker};
-use crate::support::clinic::{QUEUE, told};
+use crate::support::clinic::{QUEUE, diagnosed, told};
 use crate::support::crm::{answer, published, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
@@ -141,7 +141,7 @@ on_each_store! {
         let Some(broker) = broker::share().await else { return };
         let hub = Hub::start(database, setup(&broker, TEAMS)).await;
         let mut peer = hub.peer("adt").await;
-        let said = crate::support::clinic::diagnosed("TEST-1", "(518)555-0101");
+        let said = diagnosed("TEST-1", "(518)555-0101");
         peer.send_bytes(said.as_bytes()).await;
         hub.processed().await;
         hub.until_task_is(hub.person("TEST-1").await, "requested").await; // the queues are there
@@ -210,7 +210,7 @@ on_each_store! {
         let teams = TEAMS.replace("\"coordination\"", "\"team-7\"");
         let hub = Hub::start(database, setup(&broker, &teams)).await;
         let mut peer = hub.peer("adt").await;
-        let said = crate::support::clinic::diagnosed("TEST-1", "(518)555-0101");
+        let said = diagnosed("TEST-1", "(518)555-0101");
         peer.send_bytes(said.as_bytes()).await;
         until("it is unanswered", || async {
             (hub.store().unanswered(hub.tenant).await.unwrap() == 1).then_some(())
@@ -259,6 +259,39 @@ on_each_store! {
         until_states(&hub, person, &["expired"]).await;
         rests_end(&behind).await;
         until_states(&hub, person, &["expired", "requested"]).await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_task_that_nobody_was_told_of_in_time_gets_another_date_and_leaves(database) {
+        let Some(broker) = broker::share().await else { return };
+        // Nothing covers the destination yet, so that what is allowed waits in the outbox.
+        let closed = Setup { covers: r#"["adt"]"#, ..setup(&broker, "") };
+        let hub = Hub::start(database, closed).await;
+        let mut peer = hub.peer("adt").await;
+        for (number, phone) in [("TEST-1", "(518)555-0101"), ("TEST-2", "(518)555-0102")] {
+            peer.send_bytes(diagnosed(number, phone).as_bytes()).await;
+        }
+        hub.processed().await;
+        let people = [hub.person("TEST-1").await, hub.person("TEST-2").await];
+        for person in people {
+            hub.until_task_is(person, "queued").await;
+        }
+        let behind = Behind::open(&hub.database).await;
+        // Whether one of them left is in doubt.
+        let oldest = if behind.is_postgres() { "id::text = (SELECT min(id::text)" } else { "id = (SELECT min(id)" };
+        let in_doubt = format!("UPDATE outbox SET last_outcome = 'unknown' WHERE {oldest} FROM outbox)");
+        assert_eq!(behind.run(&in_doubt).await, 1);
+        for late in ["UPDATE outbox SET expires_at = 1", "UPDATE task SET due_at = 1"] {
+            assert_eq!(behind.run(late).await, 2);
+        }
+        // The relay finds them late, and has the calendar look.
+        let hub = hub.restart_as(setup(&broker, "")).await;
+        for person in people {
+            hub.until_task_is(person, "requested").await;
+        }
+        assert_eq!(behind.number("SELECT count(*) FROM task WHERE due_at = 1").await, 0);
         hub.daemon.stop().await;
     }
 }
@@ -313,11 +346,11 @@ on_each_store! {
         assert_eq!(told(&taken(&broker, QUEUE).await).0, "cancelled");
         // The EHR repeats itself: that is no news. Then it has another number.
         let mut peer = hub.peer("adt").await;
-        let same = crate::support::clinic::diagnosed("TEST-1", two).replace("A08-TEST-1", "A08-again");
+        let same = diagnosed("TEST-1", two).replace("A08-TEST-1", "A08-again");
         peer.send_bytes(same.as_bytes()).await;
         hub.processed().await;
         assert_eq!(behind.number("SELECT count(*) FROM contact_point WHERE wrong_at > 0").await, 2);
-        let other = crate::support::clinic::diagnosed("TEST-1", "(518)555-0103")
+        let other = diagnosed("TEST-1", "(518)555-0103")
             .replace("A08-TEST-1", "A08-other")
             .replace("20250301120000", "20250302120000");
         peer.send_bytes(other.as_bytes()).await;
