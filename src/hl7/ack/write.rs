@@ -248,15 +248,25 @@ impl<'h> Writer<'h> {
             .map_or(&[][..], |header| header.raw_field(number))
     }
 
-    /// What the sender said, so that it does not swallow what follows: a switch or a character that
-    /// the end of its segment cut off is brought to an end.
+    /// What the sender said, so that it reads alone as it did in its place: a switch or a character that
+    /// the end of its segment cut off is brought to an end, and a separator that was half of one is a
+    /// blank.
     fn closed(&self, bytes: &[u8]) -> Vec<u8> {
         let leads = self.header.is_some_and(Header::hides_delimiters);
         let mut runs = Runs::new(leads);
+        let mut closed = Vec::with_capacity(bytes.len());
         for &byte in bytes {
-            runs.is_plain(byte);
+            let mut next = runs;
+            let separates = next.is_plain(byte) && byte == self.field();
+            closed.push(if separates { b' ' } else { byte });
+            if separates {
+                runs.is_plain(b' ');
+            } else {
+                runs = next;
+            }
         }
-        [bytes, runs.closing()].concat()
+        closed.extend(runs.closing());
+        closed
     }
 
     /// Text of our own, escaped, in the sender's charset.
