@@ -14,6 +14,7 @@
 //! may leave. The modules stand in the order in which a message meets them.
 
 // Languages and words: pure, no I/O, no clock.
+pub mod instant;
 pub mod hl7;
 pub mod fhir;
 pub mod phi;

@@ -26,14 +26,15 @@ const MAX_LINES: usize = 400;
 /// Every top-level module and the modules it may import. What is not listed is forbidden.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // Pure: values in, values out.
-    ("hl7", &[]),
-    ("fhir", &[]),
+    ("instant", &[]),
+    ("hl7", &["instant"]),
+    ("fhir", &["instant"]),
     ("phi", &[]),
     ("failure", &[]),
     ("crm", &[]),
     ("message", &["failure"]),
     ("trace", &[]),
-    ("mapping", &["crm", "failure", "hl7", "phi"]),
+    ("mapping", &["crm", "failure", "hl7", "instant", "phi"]),
     ("consent", &["crm"]),
     ("care", &["consent", "crm"]),
     // The world.
@@ -203,7 +204,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 
 /// Modules that stay free of runtimes, clocks, logs and sockets.
 const PURE: &[&str] = &[
-    "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping", "care", "consent",
+    "instant", "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping", "care",
+    "consent",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "async fn", "std::net", "std::time", "tracing::"];
 

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp as Instant;
 use jiff::civil::{Date, DateTime as Local, Time};
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::{Offset, TimeZone};
+
+use crate::instant::{self, Resolved};
 
 /// How far a time goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,30 +73,6 @@ pub struct DateTime<'t> {
     local: Local,
     precision: Precision,
     offset: Option<Offset>,
-}
-
-/// How the instant of a local time was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flag {
-    /// The zone has exactly one such instant.
-    Exact,
-    /// It carried its own offset; the zone was not used.
-    OffsetGiven,
-    /// Clocks skipped this local time; it was moved forward by as much as they skipped.
-    Gap,
-    /// Clocks showed this local time twice; the first one was taken.
-    Overlap,
-}
-
-/// An instant with the offset in force, and how it was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// The instant.
-    pub instant: Instant,
-    /// The offset from UTC at that instant.
-    pub offset: Offset,
-    /// How it was found.
-    pub flag: Flag,
 }
 
 impl<'t> DateTime<'t> {
@@ -180,26 +157,7 @@ impl<'t> DateTime<'t> {
         if self.precision < Precision::Minute {
             return None;
         }
-        let (offset, flag) = match self.offset {
-            Some(offset) => (offset, Flag::OffsetGiven),
-            None => match zone.to_ambiguous_timestamp(self.local).offset() {
-                AmbiguousOffset::Unambiguous { offset } => (offset, Flag::Exact),
-                // Read with the offset before the change, a skipped time lands as far behind it.
-                AmbiguousOffset::Gap { before, .. } => (before, Flag::Gap),
-                AmbiguousOffset::Fold { before, .. } => (before, Flag::Overlap),
-            },
-        };
-        let instant = offset.to_timestamp(self.local).ok()?;
-        let offset = if flag == Flag::Gap {
-            zone.to_offset(instant)
-        } else {
-            offset
-        };
-        Some(Resolved {
-            instant,
-            offset,
-            flag,
-        })
+        instant::of(self.local, self.offset, zone)
     }
 
     /// Which of two is earlier, as FHIRPath says it (N1, 6.2): `None` where that depends on what was

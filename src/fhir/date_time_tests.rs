@@ -1,6 +1,7 @@
 //! Times: what is read, what is refused, which is earlier.
 
 use super::*;
+use crate::instant::Flag;
 
 fn read(text: &str) -> DateTime<'_> {
     DateTime::parse(text, Form::DateTime).unwrap()

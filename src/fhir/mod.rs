@@ -31,7 +31,7 @@ mod tree;
 #[cfg(test)]
 mod properties;
 pub use bundle::{Body, Bundle, BundleKind, Entry, Request, Response};
-pub use date_time::{DateTime, DateTimeError, Flag, Form, Precision, Resolved};
+pub use date_time::{DateTime, DateTimeError, Form, Precision};
 pub use document::Document;
 pub use error::{ReadError, ReadErrorKind};
 pub use node::{Elements, Node};

@@ -1,8 +1,9 @@
 //! HL7 timestamps (DTM, HL7 v2.5.1 2.A.22) with the precision and the offset that were sent.
 
-use jiff::Timestamp as Instant;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::{Offset, TimeZone};
+
+use crate::instant::{self, Resolved};
 
 /// How far a timestamp goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,43 +45,6 @@ pub struct Timestamp {
     local: DateTime,
     precision: Precision,
     offset: Option<Offset>,
-}
-
-/// How the instant of a local time was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flag {
-    /// The zone has exactly one such instant.
-    Exact,
-    /// The timestamp carried its own offset; the zone was not used.
-    OffsetGiven,
-    /// Clocks skipped this local time; it was moved forward by as much as they skipped.
-    Gap,
-    /// Clocks showed this local time twice; the first one was taken.
-    Overlap,
-}
-
-/// An instant with the offset in force, and how it was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// The instant.
-    pub instant: Instant,
-    /// The offset from UTC at that instant.
-    pub offset: Offset,
-    /// How it was found.
-    pub flag: Flag,
-}
-
-impl Resolved {
-    /// RFC 3339 with the offset, such as `2026-01-02T03:04:05+01:00`.
-    ///
-    /// Offsets of local mean time (before about 1900) have seconds, which the form cannot write:
-    /// they are shown in whole minutes, and the local time with them, so that the instant stays.
-    #[must_use]
-    pub fn to_rfc3339(&self) -> String {
-        let seconds = self.offset.seconds();
-        let whole = Offset::from_seconds(seconds - seconds % 60).unwrap_or(Offset::UTC);
-        self.instant.display_with_offset(whole).to_string()
-    }
 }
 
 impl Timestamp {
@@ -169,26 +133,7 @@ impl Timestamp {
         if self.precision < Precision::Hour {
             return None;
         }
-        let (offset, flag) = match self.offset {
-            Some(offset) => (offset, Flag::OffsetGiven),
-            None => match zone.to_ambiguous_timestamp(self.local).offset() {
-                AmbiguousOffset::Unambiguous { offset } => (offset, Flag::Exact),
-                // Read with the offset before the change, a skipped time lands as far behind it.
-                AmbiguousOffset::Gap { before, .. } => (before, Flag::Gap),
-                AmbiguousOffset::Fold { before, .. } => (before, Flag::Overlap),
-            },
-        };
-        let instant = offset.to_timestamp(self.local).ok()?;
-        let offset = if flag == Flag::Gap {
-            zone.to_offset(instant)
-        } else {
-            offset
-        };
-        Some(Resolved {
-            instant,
-            offset,
-            flag,
-        })
+        instant::of(self.local, self.offset, zone)
     }
 }
 
@@ -247,6 +192,7 @@ fn read_local(digits: &str, fraction: &str) -> Result<DateTime, TimestampError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instant::Flag;
 
     fn instant(text: &str) -> (String, Flag) {
         // New York's rule since 2007, spelt out so that no zone database is needed.
@@ -322,7 +268,7 @@ mod tests {
             .unwrap()
             .to_instant(&zone)
             .unwrap();
-        let shown: Instant = resolved.to_rfc3339().parse().unwrap();
+        let shown: jiff::Timestamp = resolved.to_rfc3339().parse().unwrap();
         assert_eq!(shown, resolved.instant);
     }
 

@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::crm::{Moment, PartialDate};
-use crate::hl7::timestamp::{Flag, Precision, Resolved, Timestamp};
+use crate::hl7::timestamp::{Precision, Timestamp};
+use crate::instant::{Flag, Resolved};
 
 use super::super::plan::{Convert, Unit};
 
