@@ -14,7 +14,7 @@ use crate::store::{Arrival, Store, Taken, TenantId};
 
 /// Committers where the store writes side by side. A single one lets a message wait for the commit under
 /// way and then for its own; the database joins the flushes of several.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 2;
 /// Messages after which a batch is full.
 pub(super) const BATCH_MESSAGES: usize = 256;
 /// Bytes after which a batch is full: a transaction must not block the writer for long.
