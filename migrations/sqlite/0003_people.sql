@@ -48,18 +48,13 @@ CREATE TABLE person_link (
 CREATE UNIQUE INDEX person_link_retired ON person_link (tenant, retired) WHERE until_at IS NULL;
 CREATE INDEX person_link_survivor ON person_link (tenant, survivor) WHERE until_at IS NULL;
 
--- What each source last said, per group of fields and natural key.
+-- What a message still says of a person, all of it in one cell, until newer messages have replaced it.
 CREATE TABLE assertion (
     tenant INTEGER NOT NULL,
     person BLOB NOT NULL,
-    field_group TEXT NOT NULL,
-    source TEXT NOT NULL,
-    key_index BLOB NOT NULL,
-    event_time INTEGER NOT NULL,
     message BLOB NOT NULL,
-    bundle TEXT NOT NULL,
     cell BLOB NOT NULL,
-    PRIMARY KEY (tenant, person, field_group, source, key_index),
+    PRIMARY KEY (tenant, person, message),
     FOREIGN KEY (tenant, person) REFERENCES person (tenant, id)
 ) STRICT;
 CREATE INDEX assertion_of_message ON assertion (tenant, message);

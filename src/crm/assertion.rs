@@ -47,6 +47,26 @@ pub enum Payload {
     Pointer(Pointer),
 }
 
+impl Payload {
+    /// What it is about.
+    pub const fn group(&self) -> Group {
+        match self {
+            Self::Names(_) => Group::Names,
+            Self::BirthDate(_) => Group::BirthDate,
+            Self::Sex(_) => Group::Sex,
+            Self::Contacts(_) => Group::Contacts,
+            Self::Addresses(_) => Group::Addresses,
+            Self::Language(_) => Group::Language,
+            Self::Deceased(_) => Group::Deceased,
+            Self::Restrictions(_) => Group::Restrictions,
+            Self::Consent(_) => Group::Consent,
+            Self::Appointment(_) => Group::Appointment,
+            Self::Request(_) => Group::Request,
+            Self::Pointer(_) => Group::Pointer,
+        }
+    }
+}
+
 /// What one source last said about one thing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Assertion {
@@ -67,6 +87,16 @@ pub struct Assertion {
     pub marks: Vec<String>,
     /// What was said.
     pub payload: Payload,
+}
+
+impl Assertion {
+    /// Whether both are what one source says of one thing, so that only one of them stands.
+    pub fn is_about_the_same(&self, other: &Self) -> bool {
+        self.person == other.person
+            && self.group == other.group
+            && self.source == other.source
+            && self.key == other.key
+    }
 }
 
 /// Where and when something was said.
@@ -104,22 +134,22 @@ impl Origin<'_> {
 
     fn patient(self, patient: &PatientChange, known: &[Assertion]) -> Vec<Assertion> {
         let mut said = vec![
-            tri(&patient.names, Payload::Names).map(|p| (Group::Names, p)),
-            tri(&patient.birth_date, Payload::BirthDate).map(|p| (Group::BirthDate, p)),
-            tri(&patient.sex, Payload::Sex).map(|p| (Group::Sex, p)),
-            tri(&patient.contacts, Payload::Contacts).map(|p| (Group::Contacts, p)),
-            tri(&patient.addresses, Payload::Addresses).map(|p| (Group::Addresses, p)),
-            tri(&patient.language, Payload::Language).map(|p| (Group::Language, p)),
-            tri(&patient.deceased, Payload::Deceased).map(|p| (Group::Deceased, p)),
+            tri(&patient.names, Payload::Names),
+            tri(&patient.birth_date, Payload::BirthDate),
+            tri(&patient.sex, Payload::Sex),
+            tri(&patient.contacts, Payload::Contacts),
+            tri(&patient.addresses, Payload::Addresses),
+            tri(&patient.language, Payload::Language),
+            tri(&patient.deceased, Payload::Deceased),
         ];
         if !patient.restrictions.is_empty() {
             let payload = Payload::Restrictions(patient.restrictions.clone());
-            said.push(Some((Group::Restrictions, payload)));
+            said.push(Some(payload));
         }
         said.into_iter()
             .flatten()
-            .filter(|(group, _)| self.may_replace(self.find(*group, "", known)))
-            .map(|(group, payload)| self.assertion(group, String::new(), payload))
+            .filter(|payload| self.may_replace(self.find(payload.group(), "", known)))
+            .map(|payload| self.assertion(String::new(), payload))
             .collect()
     }
 
@@ -147,7 +177,7 @@ impl Origin<'_> {
                 changed_at: self.event_time,
             };
             let key = key_of(&change.identifiers);
-            return vec![self.assertion(Group::Appointment, key, Payload::Appointment(fresh))];
+            return vec![self.assertion(key, Payload::Appointment(fresh))];
         };
         let mut next = old.clone();
         note(&mut next.history, (self.event_time, change.status));
@@ -225,7 +255,7 @@ impl Origin<'_> {
             return vec![self.again(assertion, payload)];
         }
         let key = format!("{}:{}", change.resource.name(), change.reference);
-        vec![self.assertion(Group::Pointer, key, payload)]
+        vec![self.assertion(key, payload)]
     }
 
     pub(super) fn find<'k>(
@@ -250,10 +280,10 @@ impl Origin<'_> {
         })
     }
 
-    pub(super) fn assertion(&self, group: Group, key: String, payload: Payload) -> Assertion {
+    pub(super) fn assertion(&self, key: String, payload: Payload) -> Assertion {
         Assertion {
             person: self.person,
-            group,
+            group: payload.group(),
             source: self.source.to_owned(),
             key,
             event_time: self.event_time,
@@ -265,7 +295,7 @@ impl Origin<'_> {
 
     /// The same thing told again; it keeps what it was told under before.
     pub(super) fn again(&self, before: &Assertion, payload: Payload) -> Assertion {
-        let mut next = self.assertion(before.group, before.key.clone(), payload);
+        let mut next = self.assertion(before.key.clone(), payload);
         for mark in &before.marks {
             if !next.marks.contains(mark) {
                 next.marks.push(mark.clone());

@@ -330,6 +330,6 @@ impl Origin<'_> {
         if !self.may_replace(self.find(Group::Consent, &key, known)) {
             return Vec::new();
         }
-        vec![self.assertion(Group::Consent, key, Payload::Consent(change.clone()))]
+        vec![self.assertion(key, Payload::Consent(change.clone()))]
     }
 }

@@ -2,7 +2,6 @@
 
 use super::assertion::{Assertion, Origin, Payload, add_identifiers, key_of, set};
 use super::change::{AnswerChange, Identifier, RequestChange};
-use super::group::Group;
 use super::record::{Request, RequestKind, share_identifier};
 use super::status::{Priority, RequestStatus, Stage};
 
@@ -69,7 +68,7 @@ impl Origin<'_> {
         let payload = Payload::Request(next);
         match before {
             Some((assertion, _)) => self.again(assertion, payload),
-            None => self.assertion(Group::Request, key, payload),
+            None => self.assertion(key, payload),
         }
     }
 

@@ -117,7 +117,7 @@ pub(super) fn plan(
         let outcome = match found {
             Ok(resolved) if resolved.is_new_to(&mut seen) => {
                 people.push(resolved.record.person);
-                planned.add(&desk, subject, resolved, feed.bundle.digest());
+                planned.add(&desk, subject, resolved);
                 continue;
             }
             // Whom the EHR links is one person already; each group's own messages tell the rest.
@@ -143,7 +143,7 @@ pub(super) fn plan(
 }
 
 impl Planned {
-    fn add(&mut self, desk: &Desk<'_>, subject: &Subject, found: subject::Resolved, bundle: &str) {
+    fn add(&mut self, desk: &Desk<'_>, subject: &Subject, found: subject::Resolved) {
         let stored: Vec<Uuid> = found
             .members()
             .filter(|member| member.version > 0)
@@ -151,8 +151,7 @@ impl Planned {
             .collect();
         self.is_apart |= !found.retired.is_empty() || !found.moved.is_empty();
         let (planned, gated) = desk.plan(subject, found);
-        for (mut effects, record) in planned {
-            effects.bundle = bundle.to_owned();
+        for (effects, record) in planned {
             self.effects.push(effects);
             self.after.push(record);
         }

@@ -53,8 +53,8 @@ impl Desk<'_> {
         };
         self.learn(&resolved.identifiers, home, &mut effects);
         let marks = self.marks(subject, &resolved.identifiers);
-        let mut touched = self.assert(subject, (home, &marks), &mut record, &mut effects);
-        self.renumber(subject, &mut record, &mut effects);
+        let mut touched = self.assert(subject, (home, &marks), &mut record);
+        self.renumber(subject, &mut record);
         let mut others = Vec::new();
         for moved in resolved.moved {
             others.push(self.take_over(moved, home, &mut record, (&mut effects, &mut touched)));
@@ -89,6 +89,7 @@ impl Desk<'_> {
         effects
             .audit
             .push(self.entry("message.apply", ("person", Some(record.person))));
+        effects.said = record.assertions.changed();
         record.follow(&effects);
         others.insert(0, (effects, record));
         (others, gated)
@@ -113,13 +114,8 @@ impl Desk<'_> {
             members: record.members.clone(),
             ..Effects::default()
         };
-        effects.retracted = record
-            .assertions
-            .iter()
-            .filter(|told| told.message == message)
-            .cloned()
-            .collect();
-        record.assertions.retain(|told| told.message != message);
+        record.assertions.take(|told| told.message == message);
+        effects.said = record.assertions.changed();
         let view = self.site.view(&record.assertions);
         self.contacts(&view, &mut record, &mut effects);
         findings::reconcile(self, &mut record, (&view, true), &mut effects);
@@ -168,7 +164,6 @@ impl Desk<'_> {
         subject: &Subject,
         (home, marks): (Uuid, &[String]),
         record: &mut Record,
-        effects: &mut Effects,
     ) -> Touched {
         let Some(message) = self.cause.message else {
             return Touched::default();
@@ -186,24 +181,16 @@ impl Desk<'_> {
         for change in std::iter::once(&person).chain(&subject.changes) {
             for assertion in origin.assert(change, &record.assertions) {
                 touch(&mut touched, &assertion, &record.assertions);
-                record.assertions.retain(|old| !same_row(old, &assertion));
-                record.assertions.push(assertion.clone());
-                said.retain(|old| !same_row(old, &assertion));
+                record.assertions.put(assertion.clone());
                 said.push(assertion);
             }
         }
-        let silent: Vec<Assertion> = record
-            .assertions
-            .iter()
-            .filter(|old| old.message == message && !said.iter().any(|new| same_row(old, new)))
-            .cloned()
-            .collect();
-        for assertion in silent {
+        let is_silent = |old: &Assertion| {
+            old.message == message && !said.iter().any(|new| new.is_about_the_same(old))
+        };
+        for assertion in record.assertions.take(is_silent) {
             touch(&mut touched, &assertion, &[]);
-            record.assertions.retain(|old| !same_row(old, &assertion));
-            effects.retracted.push(assertion);
         }
-        effects.assertions = said;
         touched
     }
 
@@ -286,12 +273,8 @@ fn forbids_more(before: &[Directive], now: &[Directive]) -> bool {
     says_more(before, &told) || says_more(now, &permits)
 }
 
-pub(super) fn same_row(a: &Assertion, b: &Assertion) -> bool {
-    a.person == b.person && a.group == b.group && a.source == b.source && a.key == b.key
-}
-
 pub(super) fn touch(touched: &mut Touched, assertion: &Assertion, known: &[Assertion]) {
-    let before = known.iter().find(|old| same_row(old, assertion));
+    let before = known.iter().find(|old| old.is_about_the_same(assertion));
     if before.is_some_and(|old| old.payload == assertion.payload) {
         return;
     }

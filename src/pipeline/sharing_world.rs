@@ -235,10 +235,7 @@ impl World {
             message: Uuid::now_v7(),
         };
         for new in origin.assert(&change, &self.record.assertions) {
-            self.record.assertions.retain(|old| {
-                (old.group, &old.source, &old.key) != (new.group, &new.source, &new.key)
-            });
-            self.record.assertions.push(new);
+            self.record.assertions.put(new);
         }
     }
 
@@ -278,7 +275,7 @@ impl World {
                 let reference = format!("R-{}", RULES[rule].0);
                 self.record
                     .assertions
-                    .retain(|told| !told.key.contains(&reference));
+                    .take(|told| told.key.contains(&reference));
             }
             Happens::Visit(rule, status) => {
                 let (name, ..) = RULES[rule];

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::board::Board;
 use super::findings;
-use super::plan::{Desk, same_row, settled, touch};
+use super::plan::{Desk, settled, touch};
 use super::subject::{Asked, Resolved, Subject, held};
 use crate::care::Touched;
 use crate::crm::{Assertion, Group, Identifier, MoveChange, Numbered, Trust};
@@ -152,25 +152,23 @@ impl Desk<'_> {
     }
 
     /// What was said under an account or a visit is found under its new number, too.
-    pub(super) fn renumber(&self, subject: &Subject, record: &mut Record, effects: &mut Effects) {
+    pub(super) fn renumber(&self, subject: &Subject, record: &mut Record) {
         for change in &subject.renumbered {
             if change.what == Numbered::Identifier {
                 continue;
             }
             let from = self.marks_of(change.what, &change.from);
             let to = self.marks_of(change.what, &change.to);
-            for told in &mut record.assertions {
-                let under = told.marks.iter().any(|mark| from.contains(mark));
-                if !under || told.source != self.cause.label {
-                    continue;
-                }
+            let is_under = |told: &Assertion| {
+                told.source == self.cause.label
+                    && told.marks.iter().any(|mark| from.contains(mark))
+                    && to.iter().any(|mark| !told.marks.contains(mark))
+            };
+            for mut told in record.assertions.take(is_under) {
                 let new = to.iter().filter(|mark| !told.marks.contains(mark));
                 let new: Vec<String> = new.cloned().collect();
-                if !new.is_empty() {
-                    told.marks.extend(new);
-                    effects.assertions.retain(|own| !same_row(own, told));
-                    effects.assertions.push(told.clone());
-                }
+                told.marks.extend(new);
+                record.assertions.put(told);
             }
         }
     }
@@ -190,26 +188,19 @@ impl Desk<'_> {
             ..Effects::default()
         };
         let marks = self.marks_of(moved.what, &moved.numbers);
-        let (gone, kept): (Vec<Assertion>, Vec<Assertion>) = giver
-            .assertions
-            .into_iter()
-            .partition(|told| goes_with(told, moved.what, &marks, self.cause.label));
-        giver.assertions = kept;
-        for told in gone {
+        let goes = |told: &Assertion| goes_with(told, moved.what, &marks, self.cause.label);
+        for told in giver.assertions.take(goes) {
             let mine = Assertion {
                 person: home,
-                ..told.clone()
+                ..told
             };
-            given.retracted.push(told);
-            let newer = |own: &Assertion| same_row(own, &mine) && own.event_time > mine.event_time;
+            let newer =
+                |own: &Assertion| own.is_about_the_same(&mine) && own.event_time > mine.event_time;
             if record.assertions.iter().any(newer) {
                 continue;
             }
             touch(touched, &mine, &[]);
-            record.assertions.retain(|own| !same_row(own, &mine));
-            record.assertions.push(mine.clone());
-            effects.assertions.retain(|own| !same_row(own, &mine));
-            effects.assertions.push(mine);
+            record.assertions.put(mine);
         }
         if moved.what == Numbered::Identifier {
             for identifier in moved.numbers {
@@ -228,6 +219,7 @@ impl Desk<'_> {
         given
             .audit
             .push(self.entry("person.move", ("person", Some(giver.person))));
+        given.said = giver.assertions.changed();
         giver.follow(&given);
         (given, giver)
     }

@@ -9,7 +9,6 @@ use super::dialect::{among, many, row, run};
 use super::effects::{DecisionRow, Effects, FindingRow, NewEnvelope, TaskRow, Withdrawal};
 use super::record::{Member, mode_name};
 use super::{AuditEntry, Error, Tx};
-use crate::crm::Assertion;
 
 impl Tx {
     /// Writes everything, of many messages at once, table by table, so that a batch takes few
@@ -29,9 +28,6 @@ impl Tx {
             self.assign_identifier(assignment, now).await?;
         }
         self.add_identifiers(all, now).await?;
-        for assertion in all.iter().flat_map(|effects| &effects.retracted) {
-            self.retract(assertion).await?;
-        }
         self.put_assertions(all).await?;
         self.put_contacts(all).await?;
         self.compare_later(all, now).await?;
@@ -99,21 +95,6 @@ impl Tx {
             |check| check.0,
             check.1
         );
-        Ok(())
-    }
-
-    async fn retract(&mut self, assertion: &Assertion) -> Result<(), Error> {
-        let group = assertion.group.name();
-        let index = self.keys.index.index("assertion", &[group, &assertion.key]);
-        run!(
-            self,
-            "DELETE FROM assertion WHERE tenant = $1 AND person = $2 AND field_group = $3 AND source = $4 AND key_index = $5 AND message = $6",
-            assertion.person,
-            group,
-            assertion.source.as_str(),
-            index.as_slice(),
-            assertion.message
-        )?;
         Ok(())
     }
 

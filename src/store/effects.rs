@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Error;
+use super::assertions::Said;
 use super::audit::AuditEntry;
 use super::proposals::ToldLink;
 use super::record::{ContactRow, Member};
@@ -13,7 +14,7 @@ use super::topics::TaskDetail;
 use crate::care::{FindingState, GapStatus, ReasonCode, Rest, TaskState};
 use crate::config::Mode;
 use crate::consent::{Channel, Decision, Hold};
-use crate::crm::{Assertion, Identifier};
+use crate::crm::Identifier;
 
 /// A finding as stored; the detail is sealed, because a rule's name tells a diagnosis.
 #[derive(Clone)]
@@ -197,10 +198,8 @@ pub struct Effects {
     pub members: Vec<Member>,
     /// Identifiers learned: whose, which, from which source.
     pub identifiers: Vec<(Uuid, Identifier, String)>,
-    /// Assertions made.
-    pub assertions: Vec<Assertion>,
-    /// Assertions that a replayed message no longer makes.
-    pub retracted: Vec<Assertion>,
+    /// What messages say of people from now on.
+    pub said: Vec<Said>,
     /// Contact points, new or changed.
     pub contacts: Vec<ContactRow>,
     /// Merges.
@@ -231,8 +230,6 @@ pub struct Effects {
     pub next_checks: Vec<(Uuid, Option<Timestamp>)>,
     /// Audit entries.
     pub audit: Vec<AuditEntry>,
-    /// The mapping bundle that assertions come from.
-    pub bundle: String,
 }
 
 impl Effects {

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::dialect::among;
 use super::effects::{FindingRow, TaskRow};
 use super::keys::{LOOKS, number, person_key_place};
-use super::record::{AssertionCell, ContactRow, Member, Record, assertion_row, at, mode_from};
+use super::record::{ContactRow, Member, Record, at, mode_from};
 use super::topics::StoredDetail;
 use super::{Error, TenantKeys, Tx};
 use crate::care::{FindingState, TaskState};
-use crate::crm::{Assertion, Group, Identifier};
+use crate::crm::Identifier;
 use crate::vault::{Key, Place};
 
 /// Records that are being read together, and where each member's rows belong.
@@ -59,7 +59,7 @@ impl Gathered {
         for record in self.records.iter_mut().filter(|one| one.members.len() > 1) {
             let places = &self.places;
             let place = |person: &Uuid| places.get(person).map(|(_, member)| *member);
-            record.assertions.sort_by_key(|row| place(&row.person));
+            record.assertions.sort_by_person(place);
             record.contacts.sort_by_key(|row| place(&row.person));
             record.findings.sort_by_key(|row| place(&row.person));
             record.tasks.sort_by_key(|row| place(&row.person));
@@ -207,36 +207,6 @@ impl Tx {
             }
         }
         Err(Error::Conflict)
-    }
-
-    async fn assertions(&mut self, all: &mut Gathered) -> Result<(), Error> {
-        let found = among!(
-            self,
-            (Uuid, String, String, Vec<u8>, i64, Uuid, Vec<u8>),
-            "SELECT person, field_group, source, key_index, event_time, message, cell FROM assertion WHERE tenant = $1 AND person = ANY($2)",
-            &all.people
-        )?;
-        for (person, group, source, index, event_time, message, cell) in found {
-            let (record, member) = all.with_member(person)?;
-            let row = assertion_row(person, &group, &source, &index);
-            let AssertionCell {
-                key,
-                marks,
-                payload,
-            } = member.open(&self.place("assertion", &row), &cell, "assertion")?;
-            let group = Group::from_name(&group).ok_or(Error::Form { table: "assertion" })?;
-            record.assertions.push(Assertion {
-                person,
-                group,
-                source,
-                key,
-                event_time: at(event_time),
-                message,
-                marks,
-                payload,
-            });
-        }
-        Ok(())
     }
 
     async fn contacts(&mut self, all: &mut Gathered) -> Result<(), Error> {

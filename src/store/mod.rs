@@ -7,6 +7,7 @@
 mod accounting;
 mod answers;
 mod apply;
+mod assertions;
 mod audit;
 mod bodies;
 mod clearing;
@@ -52,6 +53,7 @@ mod wire;
 
 pub use accounting::{Counts, MessageDetail, MessageRow, MessageSelection, ReasonCount};
 pub use answers::{AnsweredTask, RecordedEvent, TaskEventEffect, TaskFinding};
+pub use assertions::{Assertions, Said};
 pub use audit::AuditEntry;
 pub use clearing::{Claimant, Clearing, LastDecision, Settled, Then};
 pub use consent::NewOptOut;

@@ -1,4 +1,4 @@
-//! Writes what is said of people, many rows at a time: rows, keys, identifiers, assertions, contacts.
+//! Writes what is said of people, many rows at a time: rows, keys, identifiers, contacts.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,9 +8,8 @@ use uuid::Uuid;
 use super::dialect::many;
 use super::effects::Effects;
 use super::keys::person_key_place;
-use super::record::{AssertionCell, ContactRow, Member, assertion_row};
+use super::record::{ContactRow, Member};
 use super::{Error, Tx};
-use crate::crm::Assertion;
 
 /// An identifier to be learned.
 struct Learned<'a> {
@@ -18,14 +17,6 @@ struct Learned<'a> {
     person: Uuid,
     cell: Vec<u8>,
     source: &'a str,
-}
-
-/// An assertion with its sealed cell.
-struct Sealed<'a> {
-    assertion: &'a Assertion,
-    index: Vec<u8>,
-    bundle: &'a str,
-    cell: Vec<u8>,
 }
 
 impl Tx {
@@ -139,50 +130,6 @@ impl Tx {
         } else {
             Err(Error::Taken)
         }
-    }
-
-    pub(super) async fn put_assertions(&mut self, all: &[&Effects]) -> Result<(), Error> {
-        let mut sealed = Vec::new();
-        let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        for effects in all.iter().rev() {
-            for assertion in effects.assertions.iter().rev() {
-                let group = assertion.group.name();
-                let index = self.keys.index.index("assertion", &[group, &assertion.key]);
-                let row = assertion_row(assertion.person, group, &assertion.source, &index);
-                if !seen.insert(row.clone()) {
-                    continue;
-                }
-                let cell = AssertionCell {
-                    key: assertion.key.clone(),
-                    marks: assertion.marks.clone(),
-                    payload: assertion.payload.clone(),
-                };
-                let member = effects.member(assertion.person)?;
-                let cell = member.seal(&self.place("assertion", &row), &cell)?;
-                let bundle = effects.bundle.as_str();
-                sealed.push(Sealed {
-                    assertion,
-                    index,
-                    bundle,
-                    cell,
-                });
-            }
-        }
-        many!(
-            self,
-            "INSERT INTO assertion (tenant, person, field_group, source, key_index, event_time, message, bundle, cell) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (tenant, person, field_group, source, key_index) DO UPDATE SET event_time = excluded.event_time, message = excluded.message, bundle = excluded.bundle, cell = excluded.cell",
-            &sealed,
-            |one| one.assertion.person,
-            one.assertion.group.name(),
-            one.assertion.source.as_str(),
-            one.index.as_slice(),
-            one.assertion.event_time.as_microsecond(),
-            one.assertion.message,
-            one.bundle,
-            one.cell.as_slice()
-        );
-        Ok(())
     }
 
     pub(super) async fn put_contacts(&mut self, all: &[&Effects]) -> Result<(), Error> {

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Error;
+use super::assertions::Assertions;
 use super::effects::{Effects, FindingRow, TaskRow};
 use crate::config::Mode;
 use crate::consent::{ContactPoint, Entry, Hold, OptOut, Sent};
-use crate::crm::{Assertion, Contact, Payload};
+use crate::crm::Contact;
 use crate::vault::{Key, KeyId, Place, open, seal};
 
 /// A person's own row and key.
@@ -84,7 +85,7 @@ pub struct Record {
     /// The person and those merged into it; the person first.
     pub members: Vec<Member>,
     /// What sources said.
-    pub assertions: Vec<Assertion>,
+    pub assertions: Assertions,
     /// Contact points.
     pub contacts: Vec<ContactRow>,
     /// Findings.
@@ -121,7 +122,7 @@ impl Record {
         Self {
             person,
             members,
-            assertions: Vec::new(),
+            assertions: Assertions::default(),
             contacts: Vec::new(),
             findings: Vec::new(),
             tasks: Vec::new(),
@@ -138,7 +139,7 @@ impl Record {
     /// Adds the record of a person that is being merged into this one.
     pub fn absorb(&mut self, other: Self) {
         self.members.extend(other.members);
-        self.assertions.extend(other.assertions);
+        self.assertions.absorb(other.assertions);
         self.contacts.extend(other.contacts);
         self.findings.extend(other.findings);
         self.tasks.extend(other.tasks);
@@ -214,15 +215,6 @@ pub struct LiftDetail {
     pub reason: String,
 }
 
-/// What an assertion's cell holds.
-#[derive(Serialize, Deserialize)]
-pub(super) struct AssertionCell {
-    pub(super) key: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) marks: Vec<String>,
-    pub(super) payload: Payload,
-}
-
 pub(super) fn at(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -241,14 +233,4 @@ pub(super) fn mode_from(name: &str) -> Mode {
         "pilot" => Mode::Pilot,
         _ => Mode::Observe,
     }
-}
-
-/// The row key of an assertion's cell.
-pub(super) fn assertion_row(person: Uuid, group: &str, source: &str, index: &[u8]) -> Vec<u8> {
-    let mut row = person.as_bytes().to_vec();
-    for part in [group.as_bytes(), source.as_bytes(), index] {
-        row.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-        row.extend_from_slice(part);
-    }
-    row
 }

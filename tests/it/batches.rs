@@ -1,12 +1,16 @@
 //! A batch leaves the same behind as its messages one by one.
 
+use std::collections::BTreeMap;
+
 use crate::support::behind::Behind;
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::peer::lines;
 
+use careloop::clock;
 use careloop::store::PLANNING;
+use uuid::Uuid;
 
 const DIABETES: &str = "DG1|1||E11.9^Type 2 diabetes^I10C|||F";
 
@@ -83,12 +87,11 @@ fn crowd() -> Vec<String> {
 }
 
 /// What can be seen of the rows, without ids and times.
-const SEEN: [&str; 11] = [
+const SEEN: [&str; 10] = [
     "SELECT control_id || ' ' || state || ' ' || coalesce(code, '') || ' ' || coalesce(place, '') FROM message ORDER BY 1",
     "SELECT 'people ' || CAST(count(*) AS TEXT) FROM person",
     "SELECT 'identifiers ' || CAST(count(*) AS TEXT) FROM person_identifier",
     "SELECT 'links ' || CAST(count(*) AS TEXT) FROM person_link WHERE until_at IS NULL",
-    "SELECT field_group || ' ' || CAST(event_time AS TEXT) || ' ' || CAST(count(*) AS TEXT) FROM assertion GROUP BY field_group, event_time ORDER BY 1",
     "SELECT 'contact ' || CAST(rank AS TEXT) || CASE WHEN ended_at IS NULL THEN ' now ' ELSE ' ended ' END || CAST(count(*) AS TEXT) FROM contact_point GROUP BY rank, CASE WHEN ended_at IS NULL THEN ' now ' ELSE ' ended ' END ORDER BY 1",
     "SELECT 'finding ' || state || ' ' || CAST(count(*) AS TEXT) FROM finding GROUP BY state ORDER BY 1",
     "SELECT 'task ' || state || ' ' || CAST(version AS TEXT) || ' ' || CAST(count(*) AS TEXT) FROM task GROUP BY state, version ORDER BY 1",
@@ -112,14 +115,37 @@ async fn left_by(database: Database, feed: &[String], batch: u32) -> Vec<String>
         assert_eq!(peer.answer().await.unwrap().code, "AA");
     }
     hub.processed().await;
-    hub.daemon.stop().await;
     let behind = Behind::open(&hub.database).await;
-    let mut seen = Vec::new();
+    let mut seen = told(&hub, &behind).await;
+    hub.daemon.stop().await;
     for statement in SEEN {
         seen.extend(behind.texts(statement).await);
     }
     behind.close().await;
     seen
+}
+
+/// What stands of people, by what it is about and when it happened.
+async fn told(hub: &Hub, behind: &Behind) -> Vec<String> {
+    let people = format!("SELECT {} FROM person", behind.hex("id"));
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for person in behind.texts(&people).await {
+        let mut tx = hub.store().read(hub.tenant).await.unwrap();
+        let person: Uuid = person.parse().unwrap();
+        let record = tx.load(person, clock::now()).await.unwrap().unwrap();
+        for told in record
+            .assertions
+            .iter()
+            .filter(|told| told.person == person)
+        {
+            let what = format!("{:?} {}", told.group, told.event_time);
+            *counts.entry(what).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .map(|(what, count)| format!("{what} {count}"))
+        .collect()
 }
 
 /// What a feed leaves behind singly, which is the same as together.

@@ -167,10 +167,10 @@ on_each_store! {
                 ON CONFLICT DO NOTHING", tenant.0, hub.tenant.0)).await;
         }
         assert!(!opens(&hub, tenant, canary).await, "a body opened for another tenant");
-        // Two cells of one person change places.
+        // A cell of one person stands in another row of hers.
         let (ada, now) = (hub.person("TEST-4711").await, clock::now());
         let of = format!("{} = '{}'", behind.hex("person"), ada.simple());
-        let swapped = behind.run(&format!("UPDATE assertion SET cell = (SELECT cell FROM assertion WHERE {of} AND field_group = 'names') WHERE {of} AND field_group = 'sex'")).await;
+        let swapped = behind.run(&format!("UPDATE assertion SET message = (SELECT id FROM message WHERE {}) WHERE {of}", id(other))).await;
         assert_eq!(swapped, 1);
         let mut tx = hub.store().read(hub.tenant).await.unwrap();
         assert!(tx.load(ada, now).await.is_err(), "a cell opened in another row");
