@@ -23,7 +23,7 @@ use crate::clock;
 use crate::failure::Code;
 use crate::message::Outcome;
 use crate::site::{Feed, Site};
-use crate::store::{self, Claim, Claimed, Effects, Store, TenantId};
+use crate::store::{self, Claim, Claimed, Effects, Store, TenantId, TenantKeys};
 use crate::trace::{self, Span, Tracer};
 
 /// How often a batch is planned anew because somebody else changed one of its people; then each
@@ -50,16 +50,17 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Processes claimed messages of one feed, in order.
+    /// Reads claimed messages of one feed. What they say does not depend on what is known.
+    pub(super) fn read(&self, feed: &Feed, keys: &TenantKeys, claimed: Vec<Claimed>) -> Vec<Read> {
+        let messages = claimed.into_iter();
+        messages.map(|claimed| read(feed, keys, claimed)).collect()
+    }
+
+    /// Processes messages of one feed, in order.
     ///
     /// # Errors
     /// When the store is away: what was not committed stays *waiting*.
-    pub async fn process(&self, feed: &Feed, claimed: Vec<Claimed>) -> Result<(), Error> {
-        let keys = self.store.read(self.site.tenant).await?.shared_keys();
-        let messages: Vec<Read> = claimed
-            .into_iter()
-            .map(|claimed| read(feed, &keys, claimed))
-            .collect();
+    pub(super) async fn process(&self, feed: &Feed, messages: Vec<Read>) -> Result<(), Error> {
         let mut rest: Vec<&Read> = messages.iter().collect();
         let mut tries = 0;
         while let Some(first) = rest.first() {

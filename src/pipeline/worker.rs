@@ -10,13 +10,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::batch::Read;
 use super::process::Pipeline;
 use crate::clock;
 use crate::config::Pace;
-use crate::guard::guarded;
+use crate::guard::{Panicked, guarded};
 use crate::site::Feed;
 use crate::step::{Step, gather};
-use crate::store::{Claimed, Lease};
+use crate::store::{Claim, Claimed, Lease, TenantKeys};
 
 /// One source's worker.
 pub struct Worker {
@@ -44,9 +45,10 @@ impl Worker {
     /// Works until told to stop; `arrived` wakes it. The wake-up is armed before looking, so that
     /// a message that comes in between is not slept over.
     pub async fn run(self, arrived: Arc<Notify>, stop: CancellationToken) {
+        let mut ahead = Vec::new();
         while !stop.is_cancelled() {
             let wake = arrived.notified();
-            let pause = match Box::pin(guarded(self.run_once())).await {
+            let pause = match Box::pin(guarded(self.run_once(&mut ahead))).await {
                 Ok(Step::Worked) => continue,
                 Ok(Step::CaughtUp) => {
                     gather(self.pace.gather, &stop).await;
@@ -64,51 +66,99 @@ impl Worker {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+        self.give_back(&claims(&ahead), false).await;
         let tenant = self.pipeline.tenant();
         if let Err(error) = self.pipeline.store.let_go(tenant, &self.lease).await {
             tracing::debug!(source = %self.source, %error, "the lease ends by itself");
         }
     }
 
-    /// Claims and processes one batch.
+    /// Processes one batch, and claims and reads the next meanwhile where it was a full one.
     ///
     /// # Errors
     /// When the store is away; the messages stay *waiting*.
-    pub async fn run_once(&self) -> Result<Step, Error> {
-        let tenant = self.pipeline.tenant();
+    async fn run_once(&self, ahead: &mut Vec<Read>) -> Result<Step, Error> {
         let Some(feed) = self.pipeline.site.feeds.get(&self.source) else {
             return Ok(Step::Idle);
         };
-        let now = clock::now();
         let lease =
             SignedDuration::try_from(self.pace.lease).unwrap_or(SignedDuration::from_secs(60));
-        let until = now + lease;
-        if !self.holds(now, lease).await? {
+        let mut batch = std::mem::take(ahead);
+        if !self.holds(clock::now(), lease).await? {
+            self.give_back(&claims(&batch), false).await;
             return Ok(Step::Idle);
         }
-        let store = &self.pipeline.store;
+        if batch.is_empty() {
+            let Some((claimed, keys)) = self.claim(lease).await? else {
+                return Ok(Step::Idle);
+            };
+            batch = self.pipeline.read(feed, &keys, claimed);
+        }
+        let (step, own) = (Step::after(batch.len(), self.pace.batch), claims(&batch));
+        // What was claimed before may be what killed the process: it goes alone, and nobody after it
+        // is claimed meanwhile, who would use up attempts.
+        let goes_on = step == Step::Worked && batch.iter().all(|read| read.claimed.attempts == 1);
+        let next = async {
+            if goes_on {
+                self.read_ahead(lease).await
+            } else {
+                Ok(Vec::new())
+            }
+        };
+        let (done, next) = tokio::join!(self.process(feed, batch, lease), next);
+        let next = next.unwrap_or_else(|error| {
+            tracing::debug!(source = %self.source, %error, "nothing was read ahead");
+            Vec::new()
+        });
+        if let Err(error) = done {
+            // The store's own trouble and others' changes give the attempt back; anything else
+            // counts, so that a message that never gets through is held at last.
+            let counted = !matches!(&error, Error::Store(error) if error.is_temporary());
+            self.give_back(&own, counted).await;
+            self.give_back(&claims(&next), false).await;
+            return Err(error);
+        }
+        *ahead = next;
+        Ok(step)
+    }
+
+    async fn claim(
+        &self,
+        lease: SignedDuration,
+    ) -> Result<Option<(Vec<Claimed>, Arc<TenantKeys>)>, Error> {
+        let (store, tenant) = (&self.pipeline.store, self.pipeline.tenant());
+        let now = clock::now();
         let claimed = store
-            .claim_messages(tenant, &self.source, self.pace.batch, (now, until))
+            .claim_messages(tenant, &self.source, self.pace.batch, (now, now + lease))
             .await?;
         if claimed.is_empty() {
-            return Ok(Step::Idle);
+            return Ok(None);
         }
-        let step = Step::after(claimed.len(), self.pace.batch);
-        let ids: Vec<uuid::Uuid> = claimed.iter().map(|message| message.claim.id).collect();
-        let token = claimed.first().map(|message: &Claimed| message.claim.token);
-        match self.process(feed, claimed, lease).await {
-            Ok(()) => Ok(step),
-            Err(error) => {
-                // The store's own trouble and others' changes give the attempt back; anything else
-                // counts, so that a message that never gets through is held at last.
-                let counted = !matches!(&error, Error::Store(error) if error.is_temporary());
-                if let Some(token) = token
-                    && let Err(later) = store.release_messages(tenant, &ids, token, counted).await
-                {
-                    tracing::debug!(error = %later, "the claims end by themselves");
-                }
-                Err(error)
-            }
+        let keys = store.read(tenant).await?.shared_keys();
+        Ok(Some((claimed, keys)))
+    }
+
+    /// Reads on a thread of its own: this one has a batch to write.
+    async fn read_ahead(&self, lease: SignedDuration) -> Result<Vec<Read>, Error> {
+        let Some((claimed, keys)) = self.claim(lease).await? else {
+            return Ok(Vec::new());
+        };
+        let (pipeline, source) = (self.pipeline.clone(), self.source.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let feed = pipeline.site.feeds.get(&source);
+            feed.map_or_else(Vec::new, |feed| pipeline.read(feed, &keys, claimed))
+        });
+        Ok(read.await.map_err(|_panic| Panicked)?)
+    }
+
+    /// Gives claims back; the attempt is `counted` or not.
+    async fn give_back(&self, claims: &[Claim], counted: bool) {
+        let Some(first) = claims.first() else { return };
+        let ids: Vec<uuid::Uuid> = claims.iter().map(|claim| claim.id).collect();
+        let (store, tenant) = (&self.pipeline.store, self.pipeline.tenant());
+        let released = store.release_messages(tenant, &ids, first.token, counted);
+        if let Err(error) = released.await {
+            tracing::debug!(%error, "the claims end by themselves");
         }
     }
 
@@ -116,13 +166,13 @@ impl Worker {
     async fn process(
         &self,
         feed: &Feed,
-        claimed: Vec<Claimed>,
+        batch: Vec<Read>,
         lease: SignedDuration,
     ) -> Result<(), Error> {
         // Both go on together: the batch may hold the only writer, for which the renewal waits.
         tokio::select! {
             biased;
-            done = Box::pin(self.pipeline.process(feed, claimed)) => done,
+            done = Box::pin(self.pipeline.process(feed, batch)) => done,
             never = self.renew(lease) => match never {},
         }
     }
@@ -156,4 +206,8 @@ impl Worker {
         self.held_until.store(micros, Ordering::Relaxed);
         Ok(held)
     }
+}
+
+fn claims(batch: &[Read]) -> Vec<Claim> {
+    batch.iter().map(|read| read.claimed.claim).collect()
 }
