@@ -189,7 +189,7 @@ impl Tx {
         }
         many!(
             self,
-            "DELETE FROM assertion WHERE tenant = $1 AND (person, message) IN (VALUES ($2, $3))",
+            "DELETE FROM assertion WHERE tenant = $1 AND (person, message) IN (SELECT given.column1, given.column2 FROM (VALUES ($2, $3)) AS given)",
             &empty,
             |said| said.person,
             said.message

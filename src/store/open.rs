@@ -236,6 +236,7 @@ async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, E
         .statement_cache_capacity(KEPT)
         .pragma("secure_delete", "ON")
         .pragma("temp_store", "MEMORY")
+        .pragma("automatic_index", planner::AUTOMATIC_INDEX)
         .disable_statement_logging();
     let writer = SqlitePoolOptions::new()
         .max_connections(1)

@@ -31,6 +31,10 @@ pub(super) fn postgres(options: PgConnectOptions) -> PgConnectOptions {
     options.statement_cache_capacity(KEPT).options(PLANNING)
 }
 
+/// Whether SQLite may make an index for one statement: it does so for a list of rows to be changed,
+/// and reads the whole table along it.
+pub(super) const AUTOMATIC_INDEX: &str = "OFF";
+
 /// SQLite never measures by itself, and takes the first column of an index for a choice among many.
 /// Ours is the tenant, of whom there are few, so that it would as soon read all rows of a tenant as
 /// those of a person. What it is told instead: a million rows, all of one tenant, and ten for
@@ -54,8 +58,9 @@ pub(super) async fn tell_sqlite(writer: &SqlitePool) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
+    use super::super::statement::{MOST_ROWS, repeated};
     use super::*;
 
     /// What is asked for each message or each look, and the index that answers it.
@@ -90,11 +95,13 @@ mod tests {
         ),
     ];
 
-    #[tokio::test]
-    async fn sqlite_takes_the_index_that_leads_to_the_person() {
+    async fn told() -> SqlitePool {
+        let memory = SqliteConnectOptions::new()
+            .in_memory(true)
+            .pragma("automatic_index", AUTOMATIC_INDEX);
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect("sqlite::memory:")
+            .connect_with(memory)
             .await
             .unwrap();
         sqlx::migrate!("migrations/sqlite")
@@ -102,19 +109,55 @@ mod tests {
             .await
             .unwrap();
         tell_sqlite(&pool).await.unwrap();
+        pool
+    }
+
+    async fn plan(pool: &SqlitePool, statement: &str) -> Vec<String> {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).fetch_all(pool).await.unwrap();
+        plan.into_iter().map(|step| step.3).collect()
+    }
+
+    #[tokio::test]
+    async fn sqlite_takes_the_index_that_leads_to_the_person() {
+        let pool = told().await;
         for (statement, index) in ASKED {
-            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-                "EXPLAIN QUERY PLAN {statement}"
-            )))
-            .fetch_all(&pool)
-            .await
-            .unwrap();
-            let steps: Vec<String> = plan.into_iter().map(|step| step.3).collect();
+            let steps = plan(&pool, statement).await;
             let wanted = format!("INDEX {index} (");
             assert!(
                 steps.iter().any(|step| step.contains(&wanted)),
                 "{statement}: {steps:?}"
             );
+        }
+    }
+
+    /// The statements of this folder that change the rows of a list.
+    fn listed() -> Vec<String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store");
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let texts = text.split('"').skip(1).step_by(2);
+            let texts = texts.filter(|text| text.contains("FROM (VALUES"));
+            found.extend(texts.map(|text| text.replace("\\\n", " ")));
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn sqlite_goes_from_a_list_to_its_rows_however_long_it_is() {
+        let pool = told().await;
+        let listed = listed();
+        assert!(listed.len() > 8, "{listed:?}");
+        for statement in listed {
+            for rows in [1, 2, 4, 8, 16, MOST_ROWS] {
+                let steps = plan(&pool, &repeated(&statement, rows)).await;
+                let reads_all = |step: &&String| step.ends_with("(tenant=?)");
+                let all: Vec<_> = steps.iter().filter(reads_all).collect();
+                assert!(all.is_empty(), "{rows} rows: {statement}: {steps:?}");
+            }
         }
     }
 }
