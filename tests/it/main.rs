@@ -38,6 +38,7 @@ mod feedback_ways;
 mod fhir_corpus;
 mod fhirpath_engine;
 mod fields;
+mod holds;
 mod identity;
 mod identity_decisions;
 mod identity_moves;
