@@ -61,4 +61,5 @@ mod standing;
 mod status;
 mod task_events;
 mod traces;
+mod upgrade;
 mod wire;
