@@ -22,6 +22,7 @@ mod api_tenants;
 mod api_tls;
 mod batches;
 mod broker;
+mod broker_users;
 mod cli;
 mod canary;
 mod canary_content;

@@ -9,6 +9,7 @@
     reason = "what fails here fails the test, and says so"
 )]
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::AtomicU32;
@@ -22,6 +23,7 @@ use lapin::Connection;
 use lapin::ConnectionProperties;
 use lapin::message::BasicGetMessage;
 use lapin::options::BasicGetOptions;
+use serde_json::Value;
 use tokio::sync::RwLock;
 use tokio::sync::RwLockReadGuard;
 use tokio::sync::RwLockWriteGuard;
@@ -99,6 +101,27 @@ impl Broker {
     /// The address of this test's virtual host.
     pub(crate) fn url(&self) -> String {
         self.address.replace("%2f", &self.name)
+    }
+
+    /// The address for another user of this virtual host.
+    pub(crate) fn url_of(&self, user: &str, password: &str) -> String {
+        let own = format!("{user}:{password}@");
+        self.url().replace("guest:guest@", &own)
+    }
+
+    /// Reads users and rights from RabbitMQ's definitions; they are for this virtual host.
+    pub(crate) fn define(&self, mut definitions: Value, folder: &Path) {
+        for host in definitions["vhosts"].as_array_mut().unwrap() {
+            host["name"] = self.name.clone().into();
+        }
+        for kind in ["permissions", "topic_permissions"] {
+            for right in definitions[kind].as_array_mut().unwrap() {
+                right["vhost"] = self.name.clone().into();
+            }
+        }
+        let file = folder.join("definitions.json");
+        std::fs::write(&file, definitions.to_string()).unwrap();
+        self.ctl(&["-q", "import_definitions", file.to_str().unwrap()]);
     }
 
     /// A configuration that points here.
