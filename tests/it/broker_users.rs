@@ -11,7 +11,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 
-use crate::support::broker;
+use crate::support::broker::{self, Broker};
 use crate::support::clinic::{QUEUE, told};
 use crate::support::crm::{answer, published, say};
 use crate::support::database::Database;
@@ -114,6 +114,13 @@ async fn hub_and_crm_have_the_rights_that_they_need_on_the_broker_and_no_others(
     say(&crm.channel().await, &answer("crm-1", task, "accepted", "")).await;
     hub.until_task_is(person, "accepted").await;
 
+    crm_is_refused(&broker, &crm).await;
+    hub_is_refused(&User::connect(&hub_url).await).await;
+    hub.daemon.stop().await;
+}
+
+/// What the CRM does not need; `elsewhere` is there afterwards.
+async fn crm_is_refused(broker: &Broker, crm: &User) {
     let (_connection, channel) = broker.channel().await;
     for foreign in ["elsewhere", "careloop.tasks.elsewhere.main.coordination"] {
         let (options, none) = (QueueDeclareOptions::default(), FieldTable::default());
@@ -143,8 +150,10 @@ async fn hub_and_crm_have_the_rights_that_they_need_on_the_broker_and_no_others(
         crm.declare_queue("careloop.tasks.riverside.main.mine")
             .await,
     );
+}
 
-    let own = User::connect(&hub_url).await;
+/// What the hub does not need; everything of its own name is its.
+async fn hub_is_refused(own: &User) {
     refused("a foreign queue", own.get("elsewhere").await);
     refused("a queue of another name", own.declare_queue("mine").await);
     refused(
@@ -153,5 +162,4 @@ async fn hub_and_crm_have_the_rights_that_they_need_on_the_broker_and_no_others(
     );
     refused("past the exchanges", own.publish("", "elsewhere").await);
     own.declare_queue("careloop.mine").await.unwrap();
-    hub.daemon.stop().await;
 }
