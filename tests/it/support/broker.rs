@@ -197,7 +197,7 @@ impl Broker {
     /// Takes up to `count` messages off a queue, waiting a bounded time for them, and for a hub that
     /// has just started to declare it.
     pub(crate) async fn take(&self, queue: &str, count: usize) -> Vec<BasicGetMessage> {
-        let (connection, mut channel) = self.channel().await;
+        let (mut connection, mut channel) = self.channel().await;
         let mut messages = Vec::new();
         for _ in 0..200 {
             while messages.len() < count {
@@ -205,6 +205,11 @@ impl Broker {
                 match channel.basic_get(queue.into(), options).await {
                     Ok(Some(message)) => messages.push(message),
                     Ok(None) => break,
+                    // It is declared and its process does not run yet; the broker closes the connection.
+                    Err(error) if error.to_string().contains("noproc") => {
+                        (connection, channel) = self.channel().await;
+                        break;
+                    }
                     Err(error) => {
                         assert!(error.to_string().contains("NOT_FOUND"), "{error}");
                         // The broker closes the channel on which something is missing.
