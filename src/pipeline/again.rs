@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::findings::Round;
 use super::sharing::Want;
-use crate::care::{Raise, Rest, RestReason, TopicEnd};
-use crate::consent::Hold;
+use crate::care::{Raise, Rest, RestReason, TaskState, TopicEnd};
+use crate::consent::{Hold, Outcome};
 use crate::store::{Effects, FindingRow, Record, TaskRow};
 
 /// How a finding asks, after whatever rest it had.
@@ -82,6 +82,37 @@ impl Round<'_> {
             wider: wider.filter(|_| raise == Raise::Wider),
             records: raise == Raise::Records,
         })
+    }
+
+    /// Whether a finding has a task that serves it, or had one that came to its end. Where consent, a
+    /// hold or the person's record took back what had left, and no longer does, it asks anew; what
+    /// a person who opted out was asked for stays ended.
+    pub(super) fn is_served(
+        &mut self,
+        want: &Want,
+        record: &mut Record,
+        effects: &mut Effects,
+    ) -> bool {
+        let finding = want.finding();
+        let standing = record.tasks.iter().filter(|task| task.stands_for(finding));
+        let states: Vec<TaskState> = standing.map(|task| task.state).collect();
+        if states.is_empty() {
+            return false;
+        }
+        let taken_back = states.iter().all(|state| *state == TaskState::Cancelled);
+        if !taken_back || !record.opt_outs.is_empty() {
+            return true;
+        }
+        let Some(alone) = self.alone(want, record) else {
+            return true;
+        };
+        let decision = self.decide(&alone, record);
+        if matches!(decision.result, Outcome::Deny | Outcome::HumanReview) {
+            self.remember(decision.look_again_at);
+            return true;
+        }
+        self.end_in_finished(finding, TopicEnd::Denied, record, effects);
+        false
     }
 
     /// Ends the reason of a finding in the tasks that are over, so that they no longer stand for it.

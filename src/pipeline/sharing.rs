@@ -42,6 +42,11 @@ impl Want {
         self
     }
 
+    /// Whose want it is.
+    pub(super) fn finding(&self) -> Uuid {
+        self.topic.finding
+    }
+
     fn detail(&self) -> TaskDetail {
         let topic = self.topic.clone();
         TaskDetail {
@@ -233,7 +238,7 @@ impl Round<'_> {
     }
 
     /// The task that a finding would have by itself; `None` where its row is gone.
-    fn alone(&self, want: &Want, record: &Record) -> Option<TaskRow> {
+    pub(super) fn alone(&self, want: &Want, record: &Record) -> Option<TaskRow> {
         let now = self.desk.cause.now;
         let finding = record
             .findings

@@ -367,6 +367,9 @@ fn check_version(wanted: usize, found: Option<(i64,)>) -> Result<(), Error> {
 fn migration(error: sqlx::migrate::MigrateError) -> Error {
     match error {
         sqlx::migrate::MigrateError::Execute(error) => Error::from(error),
+        sqlx::migrate::MigrateError::VersionMissing(number) => Error::Setup(format!(
+            "store: expected the schema of this careloop or an older one, found migration {number} of a newer one; use the careloop it belongs to"
+        )),
         other => Error::Setup(format!("store: the schema cannot be migrated: {other}")),
     }
 }

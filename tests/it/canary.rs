@@ -15,6 +15,7 @@ use crate::support::on_each_store;
 use crate::support::peer::lines;
 use crate::support::serving::Serving;
 use crate::support::wait::until;
+use crate::support::webhook::Webhook;
 
 /// Every spelling in which a protected value goes in or could come out.
 const CANARIES: [&str; 30] = [
@@ -288,8 +289,10 @@ async fn show(hub: &Serving, behind: &Behind) {
 
 async fn canary(database: Database, broker: Option<Broker>) {
     let url = broker.as_ref().map(Broker::url);
+    let webhook = Webhook::listen().await;
     let setup = Setup {
         broker: url,
+        more: format!("[alerts]\nwebhook = \"{}\"\n", webhook.url),
         ..Setup::default()
     };
     let mut hub = Serving::start(database, &setup, "trace").await;
@@ -322,9 +325,14 @@ async fn canary(database: Database, broker: Option<Broker>) {
             );
         }
     }
+    until("the webhook was told of what is held", || async {
+        (!webhook.of("messages-held").is_empty()).then_some(())
+    })
+    .await;
     show(&hub, &behind).await;
     search_tables(&behind).await;
     assert!(hub.stop().success());
+    search("the webhook", &webhook.bytes());
     let searched = search_folder(hub.database.folder.path());
     assert!(searched >= 5, "only {searched} files");
     let log = hub.log();

@@ -134,6 +134,31 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn what_a_denial_took_back_is_asked_anew_where_consent_is_given_again(database) {
+        let hub = Hub::start(database, Setup::default()).await;
+        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
+        hub.settled().await;
+        let person = hub.person("TEST-1").await;
+        let first = hub.task_of(person).await;
+        record(&hub, person, "deny").await;
+        hub.until_task_is(person, "cancelled").await;
+        hub.peer("adt").await.send_bytes(registered("TEST-1", PHONE).as_bytes()).await;
+        assert_eq!(hub.settled().await.len(), 1, "as long as the denial stands there is nothing to ask");
+        record(&hub, person, "permit").await;
+        let again = until("another task is published", || async {
+            let tasks = hub.settled().await;
+            tasks.into_iter().find(|task| task.state == "requested")
+        })
+        .await;
+        assert_ne!(again.id, first.id, "what ended does not come back to life");
+        hub.settled().await;
+        let told: Vec<String> = hub.spooled().iter().map(|one| told(one).0).collect();
+        assert_eq!(told, ["requested", "cancelled", "requested"]);
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
     async fn an_import_is_whole_or_not_at_all_and_names_the_lines(database) {
         let hub = Hub::start(database, explicit_only()).await;
         let behind = Behind::open(&hub.database).await;

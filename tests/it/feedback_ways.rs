@@ -11,6 +11,7 @@ use crate::support::clinic::{QUEUE, diagnosed, told};
 use crate::support::crm::{answer, published, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::standing::status;
 use crate::support::wait::until;
 
 const TEAMS: &str = r#"
@@ -139,7 +140,8 @@ on_each_store! {
 on_each_store! {
     async fn a_task_that_nobody_takes_goes_to_wider_teams_and_is_then_shown_as_unanswered(database) {
         let Some(broker) = broker::share().await else { return };
-        let hub = Hub::start(database, setup(&broker, TEAMS)).await;
+        let more = format!("{TEAMS}[alerts]\nunanswered = \"1s\"\n");
+        let hub = Hub::start(database, setup(&broker, &more)).await;
         let mut peer = hub.peer("adt").await;
         let said = diagnosed("TEST-1", "(518)555-0101");
         peer.send_bytes(said.as_bytes()).await;
@@ -155,12 +157,38 @@ on_each_store! {
         let person = hub.person("TEST-1").await;
         let task = hub.until_task_is(person, "requested").await;
         assert!(task.routing_key.starts_with("riverside.main.coordination."), "{task:?}");
+        let widest = "riverside.main.coordination";
+        until_unanswered(&hub, &[(widest, 1)]).await;
+        let page = hub.run(&["status"]).await;
+        let line = page.lines().find(|line| line.contains("unanswered") && line.contains(widest));
+        assert!(line.is_some(), "{page}");
         let (_connection, channel) = broker.channel().await;
         let taken = answer("crm-1", task.id.parse().unwrap(), "accepted", "");
         say(&channel, &taken.replace(r#""version":1"#, r#""version":3"#)).await;
         hub.until_task_is(person, "accepted").await;
+        until_unanswered(&hub, &[]).await;
         hub.daemon.stop().await;
     }
+}
+
+/// Waits until `status` tells the trouble `unanswered` of these teams alone, each with so many tasks.
+async fn until_unanswered(hub: &Hub, expected: &[(&str, i64)]) {
+    until("status shows what is unanswered", || async {
+        let status = status(hub).await;
+        let troubles = status["troubles"].as_array().unwrap().iter();
+        let subjects: Vec<&str> = troubles
+            .filter(|trouble| trouble["kind"] == "unanswered")
+            .filter_map(|trouble| trouble["subject"].as_str())
+            .collect();
+        let teams = status["teams"].as_array().unwrap().iter();
+        let counts: Vec<(&str, i64)> = teams
+            .filter_map(|team| Some((team["team"].as_str()?, team["unanswered"].as_i64()?)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let named: Vec<&str> = expected.iter().map(|(team, _)| *team).collect();
+        (counts == expected && subjects == named).then_some(())
+    })
+    .await;
 }
 
 on_each_store! {

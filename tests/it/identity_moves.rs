@@ -72,22 +72,27 @@ on_each_store! {
         ])
         .await;
         let account = Said::of("ADT^A04", "ACCOUNT", "TEST-3").with(DIABETES).text();
-        let account = account.replace("^PRN^PH|||||", "^PRN^PH|||||TEST-ACC-7");
+        // Said under another number, which the account then changes (A49).
+        let account = account.replace("^PRN^PH|||||", "^PRN^PH|||||TEST-ACC-0");
+        let renamed = told("ADT^A49", "RENAMED", "TEST-3", 4, "MRG|TEST-3^^^RVS^MR||TEST-ACC-0").text();
+        let renamed = renamed.replace("^PRN^PH|||||", "^PRN^PH|||||TEST-ACC-7");
         let mut peer = hub.peer("adt").await;
-        peer.send_bytes(account.as_bytes()).await;
+        for text in [account, renamed] {
+            assert_eq!(peer.send_bytes(text.as_bytes()).await.code, "AA");
+        }
         hub.processed().await;
+        assert_eq!(hub.ended("RENAMED").await.0, "processed");
         let (ada, bea, cyd) =
             (hub.person("TEST-1").await, hub.person("TEST-2").await, hub.person("TEST-3").await);
         assert_eq!((diagnoses(&hub, ada).await, diagnoses(&hub, cyd).await), (1, 1));
         hub.hear(&[
             told("ADT^A45", "V", "TEST-2", 3, "MRG|TEST-1^^^RVS^MR||||TEST-V-5"),
-            told("ADT^A49", "RENAMED", "TEST-3", 3, "MRG|TEST-3^^^RVS^MR||TEST-ACC-0"),
             told("ADT^A44", "A", "TEST-2", 3, "MRG|TEST-3^^^RVS^MR||TEST-ACC-7"),
         ])
         .await;
         assert_eq!(hub.ended("V").await.0, "processed");
         assert_eq!(hub.ended("A").await.0, "processed");
-        assert_eq!((diagnoses(&hub, ada).await, diagnoses(&hub, cyd).await), (0, 0));
+        assert_eq!((diagnoses(&hub, ada).await, diagnoses(&hub, cyd).await), (0, 0), "under the new number, too");
         assert_eq!(diagnoses(&hub, bea).await, 2);
         let numbers = [hub.reached("TEST-1").await, hub.reached("TEST-3").await];
         assert_eq!(numbers, [[ada], [cyd]], "an account moves, not a person");

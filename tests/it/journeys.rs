@@ -112,6 +112,58 @@ on_each_store! {
 }
 
 on_each_store! {
+    async fn a_reminder_is_taken_back_and_given_anew_when_the_visit_moves_and_ends_with_it(database) {
+        let Some(broker) = broker::share().await else { return };
+        let hub = Hub::start(database, setup(Some(&broker))).await;
+        let (first_start, later) = (hours_on(30), hours_on(40));
+        hear(&hub, &visit("S12", 1, &first_start, "Booked")).await;
+        let (kind, old, version) = told(&take(&broker, 1).await[0]);
+        assert_eq!((kind.as_str(), version), ("requested", 1));
+        assert_eq!(reminder(&hub).await, 30);
+
+        hear(&hub, &visit("S13", 2, &later, "Booked")).await;
+        let mut kinds: Vec<(String, String, u64)> = take(&broker, 2).await.iter().map(told).collect();
+        kinds.sort();
+        let [(cancelled, same, two), (requested, new, one)] = kinds.try_into().unwrap();
+        assert_eq!((cancelled.as_str(), two, requested.as_str(), one), ("cancelled", 2, "requested", 1));
+        assert!(same == old && new != old, "the old one ends, another one begins");
+        assert_eq!(reminder(&hub).await, 40, "for the new time");
+
+        // Far away nobody is reminded yet; back at its first time it is reminded of once more.
+        hear(&hub, &visit("S13", 3, &hours_on(20 * 24), "Booked")).await;
+        let (kind, gone, _) = told(&take(&broker, 1).await[0]);
+        assert_eq!((kind.as_str(), gone), ("cancelled", new.clone()));
+        hear(&hub, &visit("S13", 4, &first_start, "Booked")).await;
+        let (kind, back, _) = told(&take(&broker, 1).await[0]);
+        assert!(kind == "requested" && back != old && back != new);
+        assert_eq!(reminder(&hub).await, 30);
+
+        hear(&hub, &visit("S15", 5, &first_start, "")).await;
+        let (kind, last, version) = told(&take(&broker, 1).await[0]);
+        assert_eq!((kind.as_str(), last, version), ("cancelled", back, 2));
+        let states: Vec<String> = hub.settled().await.into_iter().map(|task| task.state).collect();
+        assert_eq!(states, ["cancelled"; 3], "called off, nobody is reminded");
+        hub.daemon.stop().await;
+    }
+}
+
+/// The hours until the visit of the one reminder that is open.
+async fn reminder(hub: &Hub) -> i64 {
+    let ada = hub.person("TEST-1").await;
+    let record = hub.record(ada).await;
+    let open: Vec<_> = record
+        .tasks
+        .iter()
+        .filter(|task| !task.state.is_terminal())
+        .collect();
+    assert_eq!(open.len(), 1, "one task at a time");
+    assert_eq!(open[0].detail.topics[0].rule, "appointment-reminder");
+    // Four hours before the visit at the latest; the seconds of this test have passed.
+    let left = open[0].due_at.duration_since(clock::now()) + SignedDuration::from_hours(4);
+    left.as_hours() + 1
+}
+
+on_each_store! {
     async fn a_visit_far_away_waits_and_a_near_one_is_only_reminded_of(database) {
         let hub = Hub::start(database, setup(None)).await;
         hear(&hub, &visit("S12", 1, &hours_on(20 * 24), "Booked")).await;
@@ -169,6 +221,43 @@ on_each_store! {
         // One automated message a local day: the text of today counts.
         assert_eq!(task.reason_codes, ["T01_FREQ_CAP"], "{task:?}");
         assert!(task.reason.unwrap().starts_with("An e-mail"), "the preferred one comes first");
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn what_leaves_goes_by_the_channel_that_the_person_prefers(database) {
+        let hub = Hub::start(database, setup(None)).await;
+        // The same consents; Ada says which contact she prefers, and Bea does not.
+        let ada = |kind, minute, hours| visit(kind, minute, &hours_on(hours), "Booked");
+        let bea = |kind, minute, hours| {
+            let preferred = format!("{}1", "^".repeat(14));
+            let text = ada(kind, minute, hours).replace(&preferred, "");
+            let text = text.replace("Example^Ada", "Sample^Bea").replace("19700102", "19810203");
+            let text = text.replace("TEST-1", "TEST-2").replace("F-1^HIS", "F-2^HIS");
+            text.replace("555-0101", "555-0102").replace("ada@", "bea@")
+        };
+        for text in [ada("S12", 1, 20 * 24), bea("S12", 2, 20 * 24)] {
+            hear(&hub, &text).await;
+        }
+        assert!(hub.settled().await.is_empty());
+        for (number, channel) in [("TEST-1", "sms"), ("TEST-1", "email"), ("TEST-2", "sms"), ("TEST-2", "email")] {
+            let person = hub.person(number).await.to_string();
+            let permit = ["consent", "record", &person, "--decision", "permit", "--channel", channel];
+            let how = ["--method", "written", "--source", "FORM-1", "--operator", "Test Operator"];
+            hub.run(&[&permit[..], &how[..]].concat()).await;
+        }
+        for (text, channel) in [(ada("S13", 3, 5 * 24), "email"), (bea("S13", 4, 5 * 24), "sms")] {
+            let before = hub.spooled().len();
+            hear(&hub, &text).await;
+            hub.settled().await;
+            let sent = hub.spooled();
+            assert_eq!(sent.len(), before + 1);
+            assert_eq!(sent[before]["data"]["contact"]["channel"], channel);
+            assert_eq!(sent[before]["data"]["task"]["performerRole"], "automated-sender");
+            let codes = sent[before]["data"]["consent"]["reasonCodes"].to_string();
+            assert!(codes.contains("EXPLICIT"), "{codes}");
+        }
         hub.daemon.stop().await;
     }
 }

@@ -12,6 +12,7 @@ use crate::support::clinic::{QUEUE, told};
 use crate::support::crm::{answer, say};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::policy;
 use crate::support::said::{DIABETES, Said, hours_ago};
 use crate::support::wait::until;
 
@@ -173,7 +174,8 @@ on_each_store! {
 
 on_each_store! {
     async fn an_urgent_finding_waits_for_no_other_and_others_join_it(database) {
-        let hub = Hub::start(database, Setup::default()).await;
+        let tenant = policy::shares_within_a_month(database.folder.path());
+        let hub = Hub::start(database, Setup { quiet_hours: true, tenant, ..Setup::default() }).await;
         hub.hear(&[ill("D-1")]).await;
         assert_eq!(hub.settled().await.len(), 1);
         hub.hear(&[referral("F-1", "S")]).await;
@@ -182,6 +184,21 @@ on_each_store! {
         let urgent: Vec<Value> = hub.spooled().into_iter().filter(|one| one["data"]["task"]["priority"] == "stat").collect();
         assert_eq!(urgent.len(), 1);
         assert_eq!(kinds(&urgent[0]), ["referral"]);
+
+        // Where the urgent one is out first, what is less urgent joins it and waits for nothing.
+        let bea = |said: Said<'static>| Said { numbers: "TEST-2", name: "Sample^Bea", born: "19810203", ..said };
+        hub.hear(&[bea(referral("F-2", "S"))]).await;
+        hub.settled().await;
+        let own = hub.task_of(hub.person("TEST-2").await).await;
+        hub.hear(&[bea(ill("D-2"))]).await;
+        hub.settled().await;
+        let own = hub.task_of(own.person.parse().unwrap()).await;
+        assert_eq!(hub.told(&own.id), [("requested".to_owned(), 1), ("revised".to_owned(), 2)]);
+        let sent = hub.spooled();
+        let joined = &sent.last().unwrap()["data"];
+        assert_eq!(kinds(sent.last().unwrap()), ["referral", "chronic-follow-up"], "the urgent one leads");
+        assert_eq!(joined["task"]["priority"], "stat");
+        hub.daemon.stop().await;
     }
 }
 

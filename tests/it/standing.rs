@@ -1,73 +1,21 @@
 //! How the hub stands, as operators and their webhook are told; stops of all outreach.
 
-use std::sync::{Arc, Mutex};
-
+use careloop::clock;
+use jiff::SignedDuration;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::clinic::diagnosed;
+use crate::support::clinic::{diagnosed, registered};
 use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
-use crate::support::operator::ASKER;
+use crate::support::operator::{ASKER, BY};
+use crate::support::policy;
 use crate::support::serving::Serving;
 use crate::support::standing::status;
 use crate::support::wait::until;
+use crate::support::webhook::Webhook;
 
 const PHONE: &str = "(518)555-0101";
-
-/// A place on loopback that takes what is told.
-struct Told {
-    url: String,
-    notices: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Told {
-    /// Refuses what it hears first.
-    async fn listen() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/alerts", listener.local_addr().unwrap());
-        let notices = Arc::new(Mutex::new(Vec::new()));
-        let taken = Arc::clone(&notices);
-        tokio::spawn(async move {
-            if let Ok((mut stream, _)) = listener.accept().await {
-                notice(&mut stream).await;
-                let answer = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n";
-                drop(stream.write_all(answer).await);
-            }
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let body = notice(&mut stream).await;
-                taken.lock().unwrap().extend(body);
-                let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-                drop(stream.write_all(answer).await);
-            }
-        });
-        Self { url, notices }
-    }
-
-    fn of(&self, kind: &str) -> Vec<Value> {
-        let notices = self.notices.lock().unwrap();
-        notices
-            .iter()
-            .filter(|notice| notice["kind"] == kind)
-            .cloned()
-            .collect()
-    }
-}
-
-/// The document that a request carries.
-async fn notice(stream: &mut TcpStream) -> Option<Value> {
-    let mut bytes = Vec::new();
-    while stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&bytes);
-        let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
-        if let Some(notice) = body.and_then(|body| serde_json::from_str(body).ok()) {
-            return Some(notice);
-        }
-    }
-    None
-}
 
 async fn outreach(hub: &Hub, what: &str) -> String {
     hub.run(&[&["outreach", what][..], &ASKER[..]].concat())
@@ -101,9 +49,88 @@ on_each_store! {
     }
 }
 
+/// A consent to live calls from an instant on.
+async fn permit(hub: &Hub, number: &str, from: &str) {
+    let person = hub.person(number).await.to_string();
+    let what = [
+        "consent",
+        "record",
+        &person,
+        "--decision",
+        "permit",
+        "--channel",
+        "phone-live",
+    ];
+    let how = ["--from", from, "--method", "verbal", "--source", "CALL-1"];
+    hub.run(&[&what[..], &how[..], &BY[..]].concat()).await;
+}
+
+on_each_store! {
+    async fn a_preview_as_pilot_tells_what_leaves_what_is_withheld_and_how_many_days_that_takes(database) {
+        let setup = Setup { mode: "observe", implied: false, tenant: "pilot_daily_cap = 2".to_owned(), ..Setup::default() };
+        let hub = Hub::start(database, setup).await;
+        let mut peer = hub.peer("adt").await;
+        let phone = |n: usize| format!("(518)555-01{n:02}");
+        for n in 1..=5 {
+            peer.send_bytes(registered(&format!("TEST-{n}"), &phone(n)).as_bytes()).await;
+        }
+        hub.processed().await;
+        let today = (clock::now() - SignedDuration::from_hours(1)).to_string();
+        let tomorrow = (clock::now() + SignedDuration::from_hours(24)).to_string();
+        for (number, from) in [("TEST-1", &today), ("TEST-2", &today), ("TEST-3", &today), ("TEST-4", &tomorrow)] {
+            permit(&hub, number, from).await;
+        }
+        for n in 1..=5 {
+            peer.send_bytes(diagnosed(&format!("TEST-{n}"), &phone(n)).as_bytes()).await;
+        }
+        assert_eq!(hub.settled().await.len(), 5);
+        let preview = hub.run(&["outreach", "preview", "--as", "pilot", "--json"]).await;
+        let preview: Value = serde_json::from_str(&preview).unwrap();
+        let expected = serde_json::json!({
+            // A consent that begins tomorrow permits nothing today.
+            "rule": "hba1c-due", "team": "riverside.main.coordination", "observed": 5,
+            "would_leave": 3, "would_wait": 0, "withheld": { "D13_NO_CONSENT": 2 },
+        });
+        assert_eq!(preview, expected);
+        let page = hub.run(&["outreach", "preview", "--as", "pilot"]).await;
+        assert!(page.contains("at most 2 a day leave (pilot_daily_cap), so that 3 take 2 days"), "{page}");
+        assert!(page.contains("2 D13_NO_CONSENT"), "{page}");
+        let live = hub.run(&["outreach", "preview", "--as", "live"]).await;
+        assert!(live.contains("as live: 3 leave at once"), "{live}");
+
+        // As a pilot it comes as it was told: two today, the third not.
+        let setup = Setup { mode: "pilot", implied: false, tenant: "pilot_daily_cap = 2".to_owned(), ..Setup::default() };
+        let hub = hub.restart_as(setup).await;
+        until("the pilot has asked everybody anew", || async {
+            let tasks = hub.settled().await;
+            let count = |state| tasks.iter().filter(|task| task.state == state).count();
+            (count("requested") == 2 && hub.spooled().len() == 2).then_some(())
+        })
+        .await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_preview_outside_the_hours_says_that_all_would_wait(database) {
+        let tenant = policy::closed_now(database.folder.path()) + "\npilot_daily_cap = 0";
+        let setup = Setup { mode: "observe", quiet_hours: true, tenant, ..Setup::default() };
+        let hub = Hub::start(database, setup).await;
+        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
+        hub.settled().await;
+        let preview = hub.run(&["outreach", "preview", "--json"]).await;
+        let preview: Value = serde_json::from_str(&preview).unwrap();
+        assert!(preview["would_leave"] == 0 && preview["would_wait"] == 1, "{preview}");
+        assert_eq!(preview["withheld"], serde_json::json!({}));
+        let page = hub.run(&["outreach", "preview"]).await;
+        assert!(page.contains("pilot_daily_cap is 0: only people included by name"), "{page}");
+        hub.daemon.stop().await;
+    }
+}
+
 on_each_store! {
     async fn a_trouble_is_told_once_and_its_end_once(database) {
-        let told = Told::listen().await;
+        let told = Webhook::listen().await;
         let more = format!("[alerts]\nwebhook = \"{}\"\n", told.url);
         let hub = Hub::start(database, Setup { more, ..Setup::default() }).await;
         let mut peer = hub.peer("adt").await;
@@ -139,7 +166,7 @@ on_each_store! {
         let now = status(&hub).await;
         assert_eq!(now["troubles"].as_array().unwrap().len(), 1, "{now}");
         assert_eq!(now["sources"][0]["held"], serde_json::json!([{"code": "required-missing", "count": 1}]));
-        for notice in told.notices.lock().unwrap().iter() {
+        for notice in told.all() {
             let text = notice.to_string();
             assert!(!text.contains("Example") && !text.contains("555-01") && !text.contains("518555"), "{text}");
         }

@@ -1,12 +1,17 @@
 //! What `careloop status` tells of sources, queues and the outbox while something waits in them.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
 use careloop::clock;
 use careloop::store::{FeedLevel, Lease, QueueLevel};
 use jiff::{SignedDuration, Timestamp};
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
 use serde_json::Value;
 
 use crate::support::broker;
-use crate::support::clinic::{diagnosed, registered};
+use crate::support::clinic::{QUEUE, diagnosed, registered};
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::standing::status;
@@ -46,6 +51,54 @@ on_each_store! {
         assert!(page.contains("riverside.main.coordination") && page.contains("no trouble"), "{page}");
         hub.daemon.stop().await;
     }
+}
+
+on_each_store! {
+    async fn status_tells_who_reads_a_queue_and_is_watched_until_a_signal(database) {
+        let Some(broker) = broker::share().await else {
+            return;
+        };
+        let hub = Hub::start(database, Setup { broker: Some(broker.url()), ..Setup::default() }).await;
+        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
+        hub.settled().await;
+        let (connection, channel) = broker.channel().await;
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let reads = channel.basic_consume(QUEUE.into(), "crm".into(), options, none).await.unwrap();
+        until_consumers(&hub, 1).await;
+
+        // Into a pipe it writes one table below the other.
+        let watched = hub.folder().join("watched");
+        let mut watch = tokio::process::Command::from(hub.process(&["status", "--watch"]))
+            .stdout(std::fs::File::create(&watched).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let page = until("it has looked twice", async || {
+            let page = std::fs::read_to_string(&watched).unwrap();
+            (page.matches("no trouble").count() >= 2).then_some(page)
+        })
+        .await;
+        assert!(page.matches("riverside at ").count() >= 2, "{page}");
+        assert!(page.matches("riverside.main.coordination").count() >= 2, "{page}");
+        assert!(watch.try_wait().unwrap().is_none(), "it goes on looking");
+        let id = watch.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert_eq!(watch.wait().await.unwrap().signal(), Some(2), "Ctrl-C ends it");
+
+        drop(reads);
+        connection.close(200, "done".into()).await.unwrap();
+        until_consumers(&hub, 0).await;
+        hub.daemon.stop().await;
+    }
+}
+
+/// Waits until `status` tells so many consumers of the only team.
+async fn until_consumers(hub: &Hub, count: i64) {
+    until(&format!("{count} consumers are told"), async || {
+        let status = status(hub).await;
+        (status["teams"][0]["consumers"] == count).then_some(())
+    })
+    .await;
 }
 
 /// What the operators of a source see of it.

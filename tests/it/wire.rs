@@ -1,12 +1,14 @@
 //! The wire of HL7 v2 beyond the plain case: character sets, acknowledgements that come as messages,
 //! and what the metrics say of what was refused.
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::behind::Behind;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
+use crate::support::operator::ASKER;
 use crate::support::peer::Peer;
 use crate::support::wait::until;
 
@@ -35,25 +37,37 @@ async fn until_metrics_say(hub: &Hub, line: &str) {
     .await;
 }
 
+/// Family and given name, as `person show` tells them.
+async fn name(hub: &Hub, number: &str) -> (String, String) {
+    let person = hub.person(number).await.to_string();
+    let show = ["person", "show", &person, "--json"];
+    let shown = hub.run(&[&show[..], &ASKER[..]].concat()).await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let name = &shown["names"][0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&name["family"]), text(&name["given"][0]))
+}
+
 on_each_store! {
     async fn every_declared_set_is_read_and_another_is_held_with_what_was_found(database) {
         let hub = Hub::start(database, Setup::default()).await;
         let mut peer = hub.peer("adt").await;
-        let sets: [(&str, &[u8]); 6] = [
-            ("8859/2", b"\xb1"),
-            ("GB 18030-2000", b"\xb2\xa1|\xd4\xba"),
-            ("KS X 1001", b"\xba\xb4\xbf\xf8"),
-            ("BIG-5", b"\xb0|\xb0|"),
-            ("~ISO IR87", b"\x1b$BIB1!\x1b(B"),
-            ("8859/1~8859/2", b"\xe9\\C2D42\\\xb1"),
+        // In BIG-5 the second half of a character may look like a separator.
+        let sets: [(&str, &[u8], &str, &str); 6] = [
+            ("8859/2", b"\xb1^\xb1", "ą", "ą"),
+            ("GB 18030-2000", b"\xb2\xa1^\xd4\xba", "病", "院"),
+            ("KS X 1001", b"\xba\xb4\xbf\xf8^Ada", "병원", "Ada"),
+            ("BIG-5", b"\xb0|\xb0|^Ada", "院院", "Ada"),
+            ("~ISO IR87", b"\x1b$BIB1!\x1b(B^Ada", "病院", "Ada"),
+            ("8859/1~8859/2", b"\xe9\\C2D42\\\xb1^\xe9", "éą", "é"),
         ];
-        for (number, (set, text)) in sets.iter().enumerate() {
+        for (number, (set, text, ..)) in sets.iter().enumerate() {
             let msh = header("ADT^A08", &format!("S-{number}"), &format!("||||||{set}"));
-            let pid = format!("PID|1||TEST-{number}^^^RVS^MR\rNTE|1||");
+            let pid = format!("PID|1||TEST-{number}^^^RVS^MR||");
             let bytes = [msh.as_bytes(), pid.as_bytes(), text, b"\r"].concat();
             assert_eq!(peer.send_bytes(&bytes).await.code, "AA");
         }
-        let wide = header("ADT^A08", "S-W", "||||||UNICODE UTF-16") + "PID|1||TEST-9^^^RVS^MR\r";
+        let wide = header("ADT^A08", "S-W", "||||||UNICODE UTF-16") + "PID|1||TEST-9^^^RVS^MR||病院^Żółć\r";
         let wide: Vec<u8> = wide.encode_utf16().flat_map(u16::to_le_bytes).collect();
         peer.write(&wide).await;
         let answer = peer.frame().await.unwrap();
@@ -61,7 +75,10 @@ on_each_store! {
         assert!(String::from_utf16(&answer).unwrap().contains("MSA|AA|S-W"));
         let counts = hub.processed().await;
         assert_eq!((counts.processed, counts.held), (7, 0));
-        hub.person("TEST-9").await;
+        for (number, (set, _, family, given)) in sets.iter().enumerate() {
+            assert_eq!(name(&hub, &format!("TEST-{number}")).await, (family.to_string(), given.to_string()), "{set}");
+        }
+        assert_eq!(name(&hub, "TEST-9").await, ("病院".to_owned(), "Żółć".to_owned()));
         let other = header("ADT^A08", "S-X", "||||||CNS 11643-1992") + "PID|1||TEST-X^^^RVS^MR\r";
         peer.send_bytes(other.as_bytes()).await;
         assert_eq!(hub.processed().await.held, 1);

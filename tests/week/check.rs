@@ -303,48 +303,6 @@ impl Finder<'_> {
             }
         }
     }
-
-    /// Each outage is told once and resolved once, and no other is told.
-    fn troubles(&mut self) {
-        let history = self.history;
-        for outage in &history.outages {
-            let told = |state: &str| {
-                let all = history.notices.iter();
-                all.filter(|one| {
-                    one.kind == outage.kind && one.subject == outage.subject && one.state == state
-                })
-                .count()
-            };
-            let (firing, resolved) = (told("firing"), told("resolved"));
-            if (firing, resolved) != (1, 1) {
-                self.say(
-                    "trouble",
-                    outage.kind,
-                    format!(
-                        "{:?} told {firing} times, resolved {resolved} times",
-                        outage.subject
-                    ),
-                );
-            }
-        }
-        for notice in &history.notices {
-            let expected = history
-                .outages
-                .iter()
-                .any(|one| one.kind == notice.kind && one.subject == notice.subject);
-            if matches!(
-                notice.kind.as_str(),
-                "feed-silent" | "broker-down" | "feed-closed" | "no-consumer"
-            ) && !expected
-            {
-                self.say(
-                    "trouble",
-                    &notice.kind,
-                    format!("{:?} told without an outage", notice.subject),
-                );
-            }
-        }
-    }
 }
 
 fn word(value: &Value, key: &str) -> String {

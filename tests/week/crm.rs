@@ -286,6 +286,7 @@ impl Crm {
             version: envelope.version,
             outcome: outcome.to_owned(),
             scope: event["scope"].as_str().map(ToOwned::to_owned),
+            at: now,
         });
         Ok(())
     }

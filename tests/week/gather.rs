@@ -87,15 +87,16 @@ pub(crate) async fn gather(
             task["id"] = ulid(id).into();
         }
     }
-    let stored: Vec<(String, String, String, Option<i64>)> = database
-        .rows("SELECT source, control_id, state, finished_at FROM message")
+    let stored: Vec<(String, String, String, i64, Option<i64>)> = database
+        .rows("SELECT source, control_id, state, received_at, finished_at FROM message")
         .await?;
     history.stored = stored
         .into_iter()
-        .map(|(source, control, state, finished)| Stored {
+        .map(|(source, control, state, received, finished)| Stored {
             source,
             control,
             state,
+            received: instant(received),
             finished: finished.map(instant),
         })
         .collect();

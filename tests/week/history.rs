@@ -104,6 +104,7 @@ pub(crate) struct Answered {
     pub(crate) version: u64,
     pub(crate) outcome: String,
     pub(crate) scope: Option<String>,
+    pub(crate) at: Timestamp,
 }
 
 /// A stored message.
@@ -112,6 +113,7 @@ pub(crate) struct Stored {
     pub(crate) source: String,
     pub(crate) control: String,
     pub(crate) state: String,
+    pub(crate) received: Timestamp,
     pub(crate) finished: Option<Timestamp>,
 }
 
@@ -145,6 +147,15 @@ pub(crate) struct Outage {
     pub(crate) subject: String,
 }
 
+/// From when on something is a trouble.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// How long a message may wait.
+    pub(crate) waiting: SignedDuration,
+    /// How long a task may be without an answer.
+    pub(crate) unanswered: SignedDuration,
+}
+
 /// Everything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
@@ -169,6 +180,9 @@ pub(crate) struct History {
     pub(crate) outages: Vec<Outage>,
     /// Envelopes that were due and had not left.
     pub(crate) left: Vec<String>,
+    pub(crate) limits: Limits,
+    /// When the hub was stopped.
+    pub(crate) ended: Timestamp,
     /// How far the clocks of two processes may be apart.
     pub(crate) slack: SignedDuration,
 }

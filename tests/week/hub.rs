@@ -6,9 +6,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use jiff::SignedDuration;
 use tokio::process::{Child, Command};
 
 use crate::agreement::agreement;
+use crate::history::Limits;
 use crate::own;
 use crate::plan::SOURCES;
 use crate::time::Pace;
@@ -110,11 +112,23 @@ impl Place {
         Ok(())
     }
 
+    /// What is a trouble, in the week's hours: never less than some real seconds.
+    fn hours(&self, hours: i64, real: i64) -> SignedDuration {
+        SignedDuration::from_hours(hours).max(self.pace.of_real(real))
+    }
+
+    /// From when on something is a trouble.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            waiting: self.hours(1, 30),
+            unanswered: SignedDuration::from_hours(4 * 24),
+        }
+    }
+
     fn configuration(&self, store: &str, webhook: SocketAddr) -> String {
-        let rate = self.pace.rate();
-        // Limits of what is a trouble, in the week's hours: never less than some real seconds.
-        let hours = |hours: i64, real: i64| (hours * 3600).max(real * rate);
-        let (waiting, down) = (hours(1, 30), hours(1, 2));
+        let limits = self.limits();
+        let [waiting, unanswered, down] =
+            [limits.waiting, limits.unanswered, self.hours(1, 2)].map(|span| span.as_secs());
         let covers = r#"["main-ehr", "north-ehr", "south-ehr", "careloop.tasks"]"#;
         let agreement = agreement("riverside", covers);
         let mut text = format!(
@@ -143,7 +157,7 @@ silent_after = "14h"
 waiting = "{waiting}s"
 broker_down = "{down}s"
 no_consumer = "7d"
-unanswered = "4d"
+unanswered = "{unanswered}s"
 [[tenant]]
 name = "riverside"
 zone = "America/New_York"

@@ -27,6 +27,9 @@ mod run;
 mod sender;
 mod text;
 mod time;
+mod troubles;
+#[cfg(test)]
+mod troubles_tests;
 mod webhook;
 
 use std::collections::BTreeMap;

@@ -93,6 +93,7 @@ async fn play(
             .iter()
             .map(|person| person.phone.clone())
             .collect(),
+        limits: place.limits(),
         slack: pace.of_real(1),
         ..History::default()
     };
@@ -120,6 +121,7 @@ async fn play(
     settle(&place, &mut history).await?;
     stop.cancel();
     history.crm = crm.await?;
+    history.ended = pace.now();
     own::stop(&mut child).await?;
     hook.abort();
     while let Ok(notice) = notices.try_recv() {

@@ -1,5 +1,6 @@
 //! The address that is told of troubles.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -9,12 +10,21 @@ use crate::time::Pace;
 /// One notice.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
+    /// When it was told.
+    pub(crate) at: Timestamp,
     /// `firing` or `resolved`.
     pub(crate) state: String,
     /// Its kind.
     pub(crate) kind: String,
     /// The source or team.
     pub(crate) subject: String,
+}
+
+impl Notice {
+    /// Whether the trouble is there, not over.
+    pub(crate) fn is_firing(&self) -> bool {
+        self.state == "firing"
+    }
 }
 
 /// Takes notices and hands them on.
@@ -40,6 +50,7 @@ pub(crate) async fn listen(
         let Some(body) = body else { continue };
         let word = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
         let notice = Notice {
+            at: pace.now(),
             state: word("state"),
             kind: word("kind"),
             subject: word("subject"),

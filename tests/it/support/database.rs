@@ -5,6 +5,8 @@ use careloop::store::Store;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::behind::Behind;
+
 /// The application role; row security binds it.
 const APPLICATION: &str = "careloop_app";
 /// The role that owns the schema.
@@ -67,6 +69,26 @@ impl Database {
             behind: Some(format!("{base}/{name}")),
             folder: tempfile::tempdir().unwrap(),
         })
+    }
+
+    /// Another database of the same kind, with nothing in it.
+    pub(crate) async fn empty(&self) -> Behind {
+        let Some(behind) = &self.behind else {
+            let file = self.folder.path().join("empty.db");
+            let url = format!("sqlite:{}?mode=rwc", file.display());
+            return Behind::Sqlite(sqlx::SqlitePool::connect(&url).await.unwrap());
+        };
+        let name = format!("t_{}", Uuid::now_v7().simple());
+        let pool = sqlx::PgPool::connect(behind).await.unwrap();
+        let statement = format!("CREATE DATABASE {name} OWNER {OWNER}");
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&pool)
+            .await
+            .unwrap();
+        pool.close().await;
+        let (base, _) = behind.rsplit_once('/').unwrap();
+        let pool = sqlx::PgPool::connect(&format!("{base}/{name}")).await;
+        Behind::Postgres(pool.unwrap())
     }
 
     /// The same rows in another PostgreSQL database, as after a restore.

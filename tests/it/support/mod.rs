@@ -18,6 +18,7 @@ pub(crate) mod peer;
 pub(crate) mod policy;
 pub(crate) mod publishing;
 pub(crate) mod wait;
+pub(crate) mod webhook;
 
 /// One test body, run on SQLite and on PostgreSQL.
 macro_rules! on_each_store {

@@ -36,6 +36,13 @@ pub(crate) fn calls_a_day(folder: &Path, shared: bool, most: u8) -> String {
     line
 }
 
+/// The same policy where reasons share a task although they fall due a month apart.
+pub(crate) fn shares_within_a_month(folder: &Path) -> String {
+    let line = at_any_hour(folder);
+    change(folder, "share_within_days = 14", "share_within_days = 30");
+    line
+}
+
 /// The shipped policy with hours for live calls in which it is not now, wherever in New York's day.
 pub(crate) fn closed_now(folder: &Path) -> String {
     let line = at_any_hour(folder);
