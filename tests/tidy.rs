@@ -415,6 +415,11 @@ fn both_stores_have_the_same_migrations() {
         let read =
             |folder: &str| fs::read_to_string(format!("migrations/{folder}/{file}")).unwrap();
         let words = |text: String| -> Vec<String> {
+            // How PostgreSQL lays out a table's pages is nothing that SQLite knows of.
+            let lines = text
+                .lines()
+                .filter_map(|line| line.split(") WITH (").next());
+            let text: String = lines.map(|line| format!("{line}\n")).collect();
             text.split(|c: char| !c.is_alphanumeric() && c != '_')
                 .filter(|word| word.starts_with(|c: char| c.is_lowercase()))
                 .filter(|word| !word.is_empty())

@@ -11,7 +11,6 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
-use super::statement::KEPT;
 use super::{Error, Pools, RootKeys, Store, TenantId, planner};
 use crate::config::StoreConfig;
 
@@ -233,11 +232,10 @@ async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, E
         .busy_timeout(ACQUIRE)
         // Each row that does not fit wakes the other thread once more.
         .row_buffer_size(ROWS_AHEAD)
-        .statement_cache_capacity(KEPT)
         .pragma("secure_delete", "ON")
         .pragma("temp_store", "MEMORY")
-        .pragma("automatic_index", planner::AUTOMATIC_INDEX)
         .disable_statement_logging();
+    let options = planner::sqlite(options);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE)

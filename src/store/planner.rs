@@ -3,6 +3,7 @@
 
 use sqlx::SqlitePool;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Error;
 use super::statement::KEPT;
@@ -31,9 +32,13 @@ pub(super) fn postgres(options: PgConnectOptions) -> PgConnectOptions {
     options.statement_cache_capacity(KEPT).options(PLANNING)
 }
 
-/// Whether SQLite may make an index for one statement: it does so for a list of rows to be changed,
-/// and reads the whole table along it.
-pub(super) const AUTOMATIC_INDEX: &str = "OFF";
+/// Connections to SQLite that make no index for a single statement: they would for a list of rows to be
+/// changed, and read the whole table along it.
+pub(super) fn sqlite(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .statement_cache_capacity(KEPT)
+        .pragma("automatic_index", "OFF")
+}
 
 /// SQLite never measures by itself, and takes the first column of an index for a choice among many.
 /// Ours is the tenant, of whom there are few, so that it would as soon read all rows of a tenant as
@@ -58,7 +63,7 @@ pub(super) async fn tell_sqlite(writer: &SqlitePool) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+    use sqlx::sqlite::SqlitePoolOptions;
 
     use super::super::statement::{MOST_ROWS, repeated};
     use super::*;
@@ -96,9 +101,7 @@ mod tests {
     ];
 
     async fn told() -> SqlitePool {
-        let memory = SqliteConnectOptions::new()
-            .in_memory(true)
-            .pragma("automatic_index", AUTOMATIC_INDEX);
+        let memory = sqlite(SqliteConnectOptions::new().in_memory(true));
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(memory)
