@@ -11,13 +11,13 @@ use std::ops::Range;
 use super::Release;
 use super::definitions::{self, TypeId};
 use super::node::Node;
+use crate::nearest::closest;
 
 mod check;
 mod evaluate;
 mod functions;
 mod item;
 mod lex;
-mod nearest;
 mod parse;
 mod plan;
 mod refused;
@@ -80,6 +80,14 @@ impl PathError {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same with "did you mean", where one of `known` is close to `found`.
+    fn did_you_mean<'k>(self, found: &str, known: impl Iterator<Item = &'k str>) -> PathError {
+        match closest(found, known) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
 }
 
 /// Why a path could not be evaluated on a resource.
@@ -118,7 +126,7 @@ impl Scope {
                     format!("a resource of {release}"),
                     format!("`{name}`"),
                 );
-                nearest::did_you_mean(error, name, all.type_names(release))
+                error.did_you_mean(name, all.type_names(release))
             })
         };
         let types = names.iter().map(known).collect::<Result<_, _>>()?;

@@ -3,7 +3,7 @@
 use super::super::functions::TextFunction;
 use super::super::plan::Plan;
 use super::super::syntax::{Expression, Kind, Literal};
-use super::{Checked, Checker, PathError, Primitive, Shape, TypeId, did_you_mean};
+use super::{Checked, Checker, PathError, Primitive, Shape, TypeId};
 
 impl Checker {
     pub(super) fn call(&self, it: &Expression, start: &Shape, outer: bool) -> Checked {
@@ -124,7 +124,7 @@ impl Checker {
                 format!("a type of {}", self.release),
                 format!("`{name}`"),
             );
-            return Err(did_you_mean(error, name, self.all.type_names(self.release)));
+            return Err(error.did_you_mean(name, self.all.type_names(self.release)));
         };
         let mut types: Vec<TypeId> = shape
             .types

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::super::Release;
 use super::super::definitions::{self, Definitions, Element, Primitive, TypeId};
-use super::nearest::did_you_mean;
 use super::plan::{Constant, Plan, Slot};
 use super::syntax::{Expression, Kind, Literal, Operator};
 use super::{PathError, Scope};
@@ -189,7 +188,7 @@ impl Checker {
             .types
             .iter()
             .flat_map(|id| self.all.elements(*id, self.release));
-        did_you_mean(error, name, known.map(|element: &Element| element.name))
+        error.did_you_mean(name, known.map(|element: &Element| element.name))
     }
 
     fn binary(
