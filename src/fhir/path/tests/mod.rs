@@ -188,6 +188,18 @@ fn paths_lead_to_what_fhirpath_says() {
 }
 
 #[test]
+fn a_union_keeps_what_is_the_same_once_and_nothing_else() {
+    let names = r#"{"given":["Ada"],"_given":[{"id":"g"}]},{"_given":[{"id":"a"},{"id":"b"}]},
+        {"family":"Example","period":{}},{"family":"Example","period":[]},{"family":"Example","period":null}"#;
+    let body = format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#);
+    let document = Document::read(body.as_bytes()).unwrap();
+    for (path, number) in [("name | name", 5), ("name.given | name.given", 3)] {
+        let items = compiled(path, "Patient").evaluate(document.root()).unwrap();
+        assert_eq!(items.len(), number, "{path}");
+    }
+}
+
+#[test]
 fn an_evaluation_has_bounds() {
     let extensions = vec![r#"{"url":"a"}"#; 1_000].join(",");
     let body = format!(r#"{{"resourceType":"Patient","extension":[{extensions}]}}"#);
