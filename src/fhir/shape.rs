@@ -110,6 +110,9 @@ impl<'n> Check<'n> {
     }
 
     fn value(&mut self, node: &Node<'n>, kind: TypeId) {
+        if self.errors.len() >= MOST {
+            return;
+        }
         let Some(cell) = node.value_cell().filter(|cell| cell.kind != Kind::Null) else {
             return;
         };
