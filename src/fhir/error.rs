@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::node::Node;
+
 /// Of what kind a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadErrorKind {
@@ -33,6 +35,24 @@ pub struct ReadError {
     pub expected: &'static str,
     /// What was there.
     pub found: &'static str,
+}
+
+impl ReadError {
+    /// The error that what stands at `node`, whose path is `place`, has not its form.
+    pub(super) fn structure(
+        node: &Node<'_>,
+        place: impl Into<String>,
+        expected: &'static str,
+        found: &'static str,
+    ) -> ReadError {
+        ReadError {
+            kind: ReadErrorKind::Structure,
+            place: place.into(),
+            offset: node.span().start,
+            expected,
+            found,
+        }
+    }
 }
 
 impl fmt::Debug for ReadError {

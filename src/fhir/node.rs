@@ -92,6 +92,16 @@ impl<'d> Node<'d> {
             .is_some_and(|cell| cell.kind == Kind::Object)
     }
 
+    pub(super) fn is_array(&self) -> bool {
+        self.value_cell()
+            .is_some_and(|cell| cell.kind == Kind::Array)
+    }
+
+    /// What it is, in words.
+    pub(super) fn words(&self) -> &'static str {
+        self.value_cell().map_or("nothing", Cell::words)
+    }
+
     /// The type of a resource.
     #[must_use]
     pub fn resource_type(&self) -> Option<Cow<'d, str>> {

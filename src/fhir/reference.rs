@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::bundle::{Bundle, Entry};
+use super::document::is_type_name;
 use super::node::Node;
 
 /// What a `Reference.reference` names.
@@ -75,11 +76,9 @@ fn resource(text: &str) -> Option<Reference> {
         Some((base, kind)) => (Some(base).filter(|base| !base.is_empty()), kind),
         None => (None, front),
     };
-    let is_kind = kind.starts_with(|c: char| c.is_ascii_uppercase())
-        && kind.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_id = !id.is_empty() && !id.contains(['?', '#', '&', '|', ' ']);
     let is_base = base.is_none_or(|base| base.contains("://"));
-    (is_kind && is_id && is_base).then(|| Reference::Resource {
+    (is_type_name(kind) && is_id && is_base).then(|| Reference::Resource {
         base: base.map(str::to_owned),
         kind: kind.to_owned(),
         id: id.to_owned(),
