@@ -81,7 +81,7 @@ pub(super) enum Step {
 impl Step {
     /// The step to a member, its name only if the specification knows it.
     pub(super) fn member(name: &str) -> Step {
-        let known = super::definitions::get().public_name(name).is_some();
+        let known = super::definitions::get().is_public(name);
         Step::Member(known.then(|| name.to_owned()))
     }
 }

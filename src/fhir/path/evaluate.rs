@@ -63,16 +63,6 @@ impl Evaluation {
     /// What functions of one list make of it.
     fn picked<'d>(&mut self, plan: &Plan, start: &Item<'d>) -> Evaluated<'d> {
         match plan {
-            Plan::ResourceType { of, kind } => {
-                let of = self.items(of, start)?;
-                let names = of.iter().filter_map(|item| item.node()?.resource_type());
-                Ok(names
-                    .map(|name| Item {
-                        value: Value::Text(name),
-                        kind: *kind,
-                    })
-                    .collect())
-            }
             Plan::Index { of, number } => Ok(self
                 .items(of, start)?
                 .into_iter()

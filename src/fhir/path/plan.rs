@@ -17,11 +17,6 @@ pub(super) enum Plan {
         slots: Vec<Slot>,
         name: &'static str,
     },
-    /// The type of a resource, as a text.
-    ResourceType {
-        of: Box<Plan>,
-        kind: TypeId,
-    },
     Index {
         of: Box<Plan>,
         number: usize,

@@ -116,21 +116,6 @@ impl Checker {
             Some(Slot { of: *id, element })
         });
         let slots: Vec<Slot> = elements.collect();
-        let is_resource = shape.types.iter().any(|id| self.all.is_resource(*id));
-        if name == "resourceType" && is_resource {
-            let kind = self.system("code", it)?;
-            let shape = Shape {
-                types: vec![kind],
-                many: shape.many,
-            };
-            return Ok((
-                Plan::ResourceType {
-                    of: Box::new(of),
-                    kind,
-                },
-                shape,
-            ));
-        }
         let Some(first) = slots.first() else {
             return Err(self.no_member(shape, name, it));
         };
