@@ -20,6 +20,11 @@ pub(super) use primitive::Primitive;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TypeId(u16);
 
+impl TypeId {
+    /// `boolean`, the first of the primitive types, which open the table.
+    pub(super) const BOOLEAN: TypeId = TypeId(0);
+}
+
 /// One element of a type, in the releases that have it so.
 #[derive(Debug)]
 pub(super) struct Element {
@@ -156,6 +161,11 @@ mod tests {
     #[test]
     fn every_line_of_the_files_is_understood() {
         assert_eq!(load::all().1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_table_opens_with_boolean() {
+        assert_eq!(get().named("boolean", Release::R4), Some(TypeId::BOOLEAN));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::lex::{self, Word, Words};
-use super::syntax::{Expression, Kind, Literal, Operator};
+use super::syntax::{Call, Comparison, Expression, Kind, Literal, Operator};
 use super::{MAX_NESTING, MAX_PATH_BYTES, MAX_TERMS, PathError, refused};
 
 /// Reads a path.
@@ -48,18 +48,22 @@ impl Parser {
     }
 
     fn equality(&mut self) -> Parsed {
-        let signs = [("=", Operator::Equal), ("!=", Operator::NotEqual)];
-        self.chain(&signs, Parser::inequality)
+        self.comparisons(&[Comparison::Equal, Comparison::NotEqual], Parser::inequality)
     }
 
     fn inequality(&mut self) -> Parsed {
         let signs = [
-            ("<=", Operator::LessOrEqual),
-            (">=", Operator::GreaterOrEqual),
-            ("<", Operator::Less),
-            (">", Operator::Greater),
+            Comparison::LessOrEqual,
+            Comparison::GreaterOrEqual,
+            Comparison::Less,
+            Comparison::Greater,
         ];
-        self.chain(&signs, Parser::union)
+        self.comparisons(&signs, Parser::union)
+    }
+
+    fn comparisons(&mut self, signs: &[Comparison], next: fn(&mut Parser) -> Parsed) -> Parsed {
+        let signs = signs.iter().map(|one| (one.sign(), Operator::Compare(*one)));
+        self.chain(&signs.collect::<Vec<_>>(), next)
     }
 
     fn union(&mut self) -> Parsed {
@@ -191,11 +195,11 @@ impl Parser {
         let arguments = self.arguments()?;
         let span = of.span.start..self.behind();
         Ok(Expression {
-            kind: Kind::Call {
+            kind: Kind::Call(Call {
                 of,
                 name,
                 arguments,
-            },
+            }),
             span,
         })
     }

@@ -273,6 +273,14 @@ const MISUSED: &[(&str, &str)] = &[
         "byte 1: expected an element, found a value that a function made",
     ),
     (
+        "active.not().extension('u')",
+        "byte 1: expected an element, found a value that a function made",
+    ),
+    (
+        "gender.upper().first().id",
+        "byte 1: expected an element, found a value that a function made",
+    ),
+    (
         "birthDate < @1980-13",
         "byte 13: expected a date or time that exists, found another one; write @2026-01-31 or @2026-01-31T10:00:00Z",
     ),
