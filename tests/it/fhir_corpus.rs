@@ -137,14 +137,24 @@ fn whatever_is_wrong_ends_in_an_outcome() {
 fn what_is_no_json_is_refused() {
     let bodies: Vec<(String, Vec<u8>)> = files("validator-bad").collect();
     for (part, error) in [
-        ("json-comma-bad-1", "expected a comma or `}`, found a string"),
-        ("json-comma-bad-2", "expected a value, found a closing bracket"),
+        (
+            "json-comma-bad-1",
+            "expected a comma or `}`, found a string",
+        ),
+        (
+            "json-comma-bad-2",
+            "expected a value, found a closing bracket",
+        ),
         ("json-comments-1", "expected an object, found a comment"),
         ("json-no-quotes-2", "expected a value, found a letter"),
     ] {
         let mut named = bodies.iter().filter(|(name, _)| name.contains(part));
-        let found = named.next().map(|(_, bytes)| Document::read(bytes).unwrap_err());
-        let is_told = found.as_ref().is_some_and(|found| found.to_string().ends_with(error));
+        let found = named
+            .next()
+            .map(|(_, bytes)| Document::read(bytes).unwrap_err());
+        let is_told = found
+            .as_ref()
+            .is_some_and(|found| found.to_string().ends_with(error));
         assert!(bodies.is_empty() || is_told, "{part}: {found:?}");
     }
 }
@@ -186,7 +196,11 @@ fn times_are_read_or_refused_as_other_readers_do() {
                 seen.insert(valid);
             }
         }
-        assert_eq!(seen.len(), expected, "{kind}: times that are right and times that are wrong");
+        assert_eq!(
+            seen.len(),
+            expected,
+            "{kind}: times that are right and times that are wrong"
+        );
     }
 }
 

@@ -40,15 +40,16 @@ type Parsed = Result<Expression, PathError>;
 
 impl Parser {
     fn either(&mut self) -> Parsed {
-        self.chain(&[("or", Operator::Or)], Parser::both)
+        self.chain(&[Operator::Or], Parser::both)
     }
 
     fn both(&mut self) -> Parsed {
-        self.chain(&[("and", Operator::And)], Parser::equality)
+        self.chain(&[Operator::And], Parser::equality)
     }
 
     fn equality(&mut self) -> Parsed {
-        self.comparisons(&[Comparison::Equal, Comparison::NotEqual], Parser::inequality)
+        let signs = [Comparison::Equal, Comparison::NotEqual];
+        self.chain(&signs.map(Operator::Compare), Parser::inequality)
     }
 
     fn inequality(&mut self) -> Parsed {
@@ -58,35 +59,29 @@ impl Parser {
             Comparison::Less,
             Comparison::Greater,
         ];
-        self.comparisons(&signs, Parser::union)
-    }
-
-    fn comparisons(&mut self, signs: &[Comparison], next: fn(&mut Parser) -> Parsed) -> Parsed {
-        let signs = signs.iter().map(|one| (one.sign(), Operator::Compare(*one)));
-        self.chain(&signs.collect::<Vec<_>>(), next)
+        self.chain(&signs.map(Operator::Compare), Parser::union)
     }
 
     fn union(&mut self) -> Parsed {
-        self.chain(&[("|", Operator::Union)], Parser::postfix)
+        self.chain(&[Operator::Union], Parser::postfix)
     }
 
     /// Expressions of the next level with operators of this one between them, from the left.
-    fn chain(&mut self, signs: &[(&str, Operator)], next: fn(&mut Parser) -> Parsed) -> Parsed {
+    fn chain(&mut self, operators: &[Operator], next: fn(&mut Parser) -> Parsed) -> Parsed {
         let mut left = next(self)?;
         loop {
-            let found = signs.iter().find(|(sign, _)| self.is_next(sign));
-            let Some((_, operator)) = found else {
+            let found = operators.iter().find(|one| self.is_next(one.sign()));
+            let Some(operator) = found.copied() else {
                 return Ok(left);
             };
             self.at += 1;
             self.term()?;
             let right = next(self)?;
             let span = left.span.start..right.span.end;
-            let (left_, right) = (Box::new(left), Box::new(right));
             let kind = Kind::Binary {
-                operator: *operator,
-                left: left_,
-                right,
+                operator,
+                left: Box::new(left),
+                right: Box::new(right),
             };
             left = Expression { kind, span };
         }

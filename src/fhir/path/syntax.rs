@@ -11,6 +11,17 @@ pub(super) enum Operator {
     Or,
 }
 
+impl Operator {
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Operator::Union => "|",
+            Operator::Compare(comparison) => comparison.sign(),
+            Operator::And => "and",
+            Operator::Or => "or",
+        }
+    }
+}
+
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {

@@ -151,10 +151,7 @@ const WHOLE: &[(ReadErrorKind, &[(&str, &str)])] = &[
                 "<Patient/>",
                 "body (byte 0): expected an object, found another character",
             ),
-            (
-                "[]",
-                "body (byte 0): expected an object, found an array",
-            ),
+            ("[]", "body (byte 0): expected an object, found an array"),
             (
                 r#"{"resourceType":"Patient"}}"#,
                 "Patient (byte 26): expected the end, found a closing brace",
@@ -189,10 +186,7 @@ const WHOLE: &[(ReadErrorKind, &[(&str, &str)])] = &[
     (
         ReadErrorKind::Cut,
         &[
-            (
-                "",
-                "body (byte 0): expected an object, found the end",
-            ),
+            ("", "body (byte 0): expected an object, found the end"),
             (
                 r#"{"resourceType":"Patient""#,
                 "Patient (byte 25): expected a comma or `}`, found the end",

@@ -6,13 +6,7 @@ use super::super::syntax::{Call, Expression, Kind, Literal};
 use super::{Checked, Checker, PathError, Primitive, Shape, TypeId, elements, index};
 
 impl Checker {
-    pub(super) fn call(
-        &self,
-        call: &Call,
-        it: &Expression,
-        start: &Shape,
-        outer: bool,
-    ) -> Checked {
+    pub(super) fn call(&self, call: &Call, it: &Expression, start: &Shape, outer: bool) -> Checked {
         let receiver = call.of.as_ref();
         let (plan, shape) = self.expression(receiver, start, outer)?;
         match (call.name.as_str(), call.arguments.as_slice()) {

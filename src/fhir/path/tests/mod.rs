@@ -166,6 +166,7 @@ const MEANINGS: &[(&str, &[&str])] = &[
     ("gender.substring(0, 0)", &[""]),
     ("gender.upper()", &["FEMALE"]),
     ("gender.upper().lower()", &["female"]),
+    ("' a b '.trim()", &["a b"]),
     ("gender.contains('mal')", &["true"]),
     (
         "gender.endsWith('male') and gender.startsWith('fe')",

@@ -376,7 +376,10 @@ fn what_is_no_path_is_refused_with_its_place() {
 fn a_path_has_bounds() {
     let deep = |brackets: usize| format!("{}id{}", "(".repeat(brackets), ")".repeat(brackets));
     for (path, expected) in [
-        (format!("id{}", " ".repeat(MAX_PATH_BYTES)), "a path of at most 2,000 bytes"),
+        (
+            format!("id{}", " ".repeat(MAX_PATH_BYTES)),
+            "a path of at most 2,000 bytes",
+        ),
         ("id|".repeat(201) + "id", "at most 200 terms"),
         (deep(MAX_NESTING + 1), "at most 16 brackets in each other"),
     ] {
