@@ -35,7 +35,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("crm", &[]),
     ("message", &["failure"]),
     ("trace", &[]),
-    ("mapping", &["crm", "failure", "hl7", "instant", "nearest", "phi"]),
+    (
+        "mapping",
+        &["crm", "failure", "hl7", "instant", "nearest", "phi"],
+    ),
     ("consent", &["crm"]),
     ("care", &["consent", "crm"]),
     // The world.
@@ -205,8 +208,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 
 /// Modules that stay free of runtimes, clocks, logs and sockets.
 const PURE: &[&str] = &[
-    "instant", "nearest", "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping", "care",
-    "consent",
+    "instant", "nearest", "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping",
+    "care", "consent",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "async fn", "std::net", "std::time", "tracing::"];
 

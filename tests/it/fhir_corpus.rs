@@ -172,14 +172,15 @@ fn a_body_that_is_cut_is_refused_wherever_it_is_cut() {
 
 #[test]
 fn times_are_read_or_refused_as_other_readers_do() {
-    for (kind, form) in [
-        ("date", Form::Date),
-        ("date_time", Form::DateTime),
-        ("instant", Form::Instant),
+    // Wrong dates and dateTimes are no texts there at all.
+    for (kind, form, expected) in [
+        ("date", Form::Date, &[true][..]),
+        ("date_time", Form::DateTime, &[true]),
+        ("instant", Form::Instant, &[false, true]),
     ] {
         let mut seen = BTreeSet::new();
         let bodies: Vec<(String, Vec<u8>)> = files("primitives").collect();
-        let expected = if bodies.is_empty() { 0 } else { 2 };
+        let is_there = !bodies.is_empty();
         for (name, bytes) in bodies {
             let valid = name.contains(&format!("__{kind}.valid"));
             if !valid && !name.contains(&format!("__{kind}.invalid")) {
@@ -196,11 +197,7 @@ fn times_are_read_or_refused_as_other_readers_do() {
                 seen.insert(valid);
             }
         }
-        assert_eq!(
-            seen.len(),
-            expected,
-            "{kind}: times that are right and times that are wrong"
-        );
+        assert!(!is_there || seen.iter().eq(expected), "{kind}: {seen:?}");
     }
 }
 
