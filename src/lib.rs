@@ -15,6 +15,7 @@
 
 // Languages and words: pure, no I/O, no clock.
 pub mod instant;
+pub mod nearest;
 pub mod hl7;
 pub mod fhir;
 pub mod phi;

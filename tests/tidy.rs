@@ -27,14 +27,18 @@ const MAX_LINES: usize = 400;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // Pure: values in, values out.
     ("instant", &[]),
+    ("nearest", &[]),
     ("hl7", &["instant"]),
-    ("fhir", &["instant"]),
+    ("fhir", &["instant", "nearest"]),
     ("phi", &[]),
     ("failure", &[]),
     ("crm", &[]),
     ("message", &["failure"]),
     ("trace", &[]),
-    ("mapping", &["crm", "failure", "hl7", "instant", "phi"]),
+    (
+        "mapping",
+        &["crm", "failure", "hl7", "instant", "nearest", "phi"],
+    ),
     ("consent", &["crm"]),
     ("care", &["consent", "crm"]),
     // The world.
@@ -204,8 +208,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 
 /// Modules that stay free of runtimes, clocks, logs and sockets.
 const PURE: &[&str] = &[
-    "instant", "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping", "care",
-    "consent",
+    "instant", "nearest", "hl7", "fhir", "phi", "failure", "message", "trace", "crm", "mapping",
+    "care", "consent",
 ];
 const IMPURE_WORDS: &[&str] = &["tokio::", "async fn", "std::net", "std::time", "tracing::"];
 

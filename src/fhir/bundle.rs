@@ -6,11 +6,10 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::document::Document;
-use super::error::{ReadError, ReadErrorKind, place};
+use super::error::ReadError;
 use super::node::Node;
 use super::outcome::Outcome;
 use super::reference::Index;
-use super::tree::{Cell, Kind};
 
 /// What a Bundle is for (FHIR R5, Bundle.type).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,10 +75,7 @@ impl<'a> Body<'a> {
         if document.resource_type() == "Bundle" {
             return Bundle::of(document, broken).map(Body::Bundle);
         }
-        match broken.into_iter().next() {
-            Some((_, error)) => Err(error),
-            None => Ok(Body::Resource(document)),
-        }
+        document.whole(broken).map(Body::Resource)
     }
 }
 
@@ -99,22 +95,22 @@ impl<'a> Bundle<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Bundle<'a>, ReadError> {
         match Body::read(bytes)? {
             Body::Bundle(bundle) => Ok(bundle),
-            Body::Resource(document) => Err(ReadError {
-                kind: ReadErrorKind::Structure,
-                place: "resourceType".to_owned(),
-                offset: document.root().span().start,
-                expected: "a Bundle",
-                found: "another resource",
-            }),
+            Body::Resource(document) => Err(ReadError::structure(
+                &document.root(),
+                "resourceType",
+                "a Bundle",
+                "another resource",
+            )),
         }
     }
 
     fn of(document: Document<'a>, broken: Vec<(u32, ReadError)>) -> Result<Bundle<'a>, ReadError> {
         let mut entries = Vec::new();
-        if let Some(list) = document.root().raw_member("entry") {
-            let cell = list.value_cell().filter(|cell| cell.kind != Kind::Null);
-            if let Some(cell) = cell.filter(|cell| cell.kind != Kind::Array) {
-                return Err(structure(&list, "Bundle.entry", "an array", cell.words()));
+        let list = document.root().raw_member("entry");
+        if let Some(list) = list.filter(|list| !list.is_null()) {
+            if !list.is_array() {
+                let (place, found) = ("Bundle.entry", list.words());
+                return Err(ReadError::structure(&list, place, "an array", found));
             }
             let mut broken = broken.into_iter().peekable();
             for (number, entry) in list.raw_children().enumerate() {
@@ -235,34 +231,17 @@ impl fmt::Debug for Bundle<'_> {
 
 /// Refuses an entry that has not the form of one.
 fn entry_form(entry: &Node<'_>, number: usize) -> Result<(), ReadError> {
-    let here = format!("Bundle.entry[{number}]");
-    let words = |node: &Node<'_>| node.value_cell().map_or("nothing", Cell::words);
+    let place = |member: &str| format!("Bundle.entry[{number}]{member}");
     if !entry.is_object() {
-        return Err(structure(entry, &here, "an object", words(entry)));
+        let found = entry.words();
+        return Err(ReadError::structure(entry, place(""), "an object", found));
     }
     let sent = |name| entry.raw_member(name).filter(|node| !node.is_null());
     if let Some(url) = sent("fullUrl").filter(|url| url.string().is_none()) {
-        return Err(structure(
-            &url,
-            &format!("{here}.fullUrl"),
-            "a string",
-            words(&url),
-        ));
+        let (place, found) = (place(".fullUrl"), url.words());
+        return Err(ReadError::structure(&url, place, "a string", found));
     }
-    sent("resource").map_or(Ok(()), |resource| {
-        resource.typed(&format!("{here}.resource"))
-    })
-}
-
-fn structure(node: &Node<'_>, at: &str, expected: &'static str, found: &'static str) -> ReadError {
-    let (place, offset) = (place(at, &[]), node.span().start);
-    ReadError {
-        kind: ReadErrorKind::Structure,
-        place,
-        offset,
-        expected,
-        found,
-    }
+    sent("resource").map_or(Ok(()), |resource| resource.typed(|| place(".resource")))
 }
 
 /// One entry of a Bundle.

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::error::{ReadError, ReadErrorKind};
+use super::error::ReadError;
 use super::node::Node;
 use super::read::{self, Reading};
 use super::text;
-use super::tree::{Cell, Kind};
+use super::tree::Cell;
 
 /// A resource as it was sent: the text and an index of its values.
 pub struct Document<'a> {
@@ -22,9 +22,14 @@ impl<'a> Document<'a> {
     /// [`ReadError`], also where an entry of a Bundle is broken; [`super::Bundle::read`] keeps the others.
     pub fn read(bytes: &'a [u8]) -> Result<Document<'a>, ReadError> {
         let (document, broken) = Document::parts(bytes)?;
+        document.whole(broken)
+    }
+
+    /// The document, unless an entry could not be read.
+    pub(super) fn whole(self, broken: Vec<(u32, ReadError)>) -> Result<Document<'a>, ReadError> {
         match broken.into_iter().next() {
             Some((_, error)) => Err(error),
-            None => Ok(document),
+            None => Ok(self),
         }
     }
 
@@ -36,7 +41,7 @@ impl<'a> Document<'a> {
         let text = text::of(bytes);
         let Reading { cells, broken } = read::read(&text)?;
         let document = Document { text, cells };
-        document.root().typed("")?;
+        document.root().typed(String::new)?;
         Ok((document, broken))
     }
 
@@ -65,58 +70,42 @@ impl fmt::Debug for Document<'_> {
 
 impl Node<'_> {
     /// Refuses what is no resource: an object with a type of the form of one, and an id that is a
-    /// string if it has one. `place` is the path to it.
-    pub(super) fn typed(&self, place: &str) -> Result<(), ReadError> {
-        let error = |node: Option<Node<'_>>, member: &str, expected, found| ReadError {
-            kind: ReadErrorKind::Structure,
-            place: match (place, member) {
-                ("", member) => member.to_owned(),
-                (place, "") => place.to_owned(),
-                (place, member) => format!("{place}.{member}"),
-            },
-            offset: node.unwrap_or(*self).span().start,
-            expected,
-            found,
-        };
-        let cell = self.value_cell().filter(|cell| cell.kind != Kind::Null);
-        if cell.is_none_or(|cell| cell.kind != Kind::Object) {
-            let found = cell.map_or("nothing", Cell::words);
-            return Err(error(None, "", "a resource", found));
+    /// string if it has one. `place` tells the path to it.
+    pub(super) fn typed(&self, place: impl Fn() -> String) -> Result<(), ReadError> {
+        if !self.is_object() {
+            let found = self.words();
+            return Err(ReadError::structure(self, place(), "a resource", found));
         }
+        let below = |member: &str| match place() {
+            here if here.is_empty() => member.to_owned(),
+            here => format!("{here}.{member}"),
+        };
+        let no_type = |node: &Node<'_>, found| {
+            let place = below("resourceType");
+            ReadError::structure(node, place, "the type of a resource", found)
+        };
         let Some(kind) = self.raw_member("resourceType") else {
-            return Err(error(
-                None,
-                "resourceType",
-                "the type of a resource",
-                "nothing",
-            ));
+            return Err(no_type(self, "nothing"));
         };
-        let words = kind.value_cell().map_or("nothing", Cell::words);
-        let is_type = |name: &str| {
-            let letters = name.bytes().all(|byte| byte.is_ascii_alphabetic());
-            letters
-                && name.len() <= 64
-                && name.starts_with(|first: char| first.is_ascii_uppercase())
-        };
-        if !kind.string().is_some_and(|name| is_type(&name)) {
-            let found = if words == "a string" {
-                "another word"
-            } else {
-                words
-            };
-            return Err(error(
-                Some(kind),
-                "resourceType",
-                "the type of a resource",
-                found,
-            ));
+        match kind.string() {
+            None => return Err(no_type(&kind, kind.words())),
+            Some(name) if !is_type_name(&name) => return Err(no_type(&kind, "another word")),
+            Some(_) => {}
         }
-        match self.raw_member("id") {
-            Some(id) if id.string().is_none() && !id.is_null() => {
-                let words = id.value_cell().map_or("nothing", Cell::words);
-                Err(error(Some(id), "id", "a string", words))
+        let id = self.raw_member("id").filter(|id| !id.is_null());
+        match id.filter(|id| id.string().is_none()) {
+            Some(id) => {
+                let place = below("id");
+                Err(ReadError::structure(&id, place, "a string", id.words()))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
+}
+
+/// Whether a word has the form of a resource's type.
+pub(super) fn is_type_name(word: &str) -> bool {
+    word.len() <= 64
+        && word.starts_with(|first: char| first.is_ascii_uppercase())
+        && word.bytes().all(|byte| byte.is_ascii_alphabetic())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::node::Node;
+
 /// Of what kind a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadErrorKind {
@@ -35,6 +37,24 @@ pub struct ReadError {
     pub found: &'static str,
 }
 
+impl ReadError {
+    /// The error that what stands at `node`, whose path is `place`, has not its form.
+    pub(super) fn structure(
+        node: &Node<'_>,
+        place: impl Into<String>,
+        expected: &'static str,
+        found: &'static str,
+    ) -> ReadError {
+        ReadError {
+            kind: ReadErrorKind::Structure,
+            place: place.into(),
+            offset: node.span().start,
+            expected,
+            found,
+        }
+    }
+}
+
 impl fmt::Debug for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ReadError({:?}: {self})", self.kind)
@@ -61,7 +81,7 @@ pub(super) enum Step {
 impl Step {
     /// The step to a member, its name only if the specification knows it.
     pub(super) fn member(name: &str) -> Step {
-        let known = super::definitions::get().public_name(name).is_some();
+        let known = super::definitions::get().is_public(name);
         Step::Member(known.then(|| name.to_owned()))
     }
 }

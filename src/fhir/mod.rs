@@ -36,7 +36,7 @@ pub use document::Document;
 pub use error::{ReadError, ReadErrorKind};
 pub use node::{Elements, Node};
 pub use outcome::{Issue, Outcome, Severity};
-pub use path::{EvaluateError, Item, MAX_PATH_BYTES, Path, PathError, Scope};
+pub use path::{EvaluateError, Item, Path, PathError, Scope};
 pub use reference::{Found, Reference};
 pub use release::Release;
 

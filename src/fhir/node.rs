@@ -92,6 +92,16 @@ impl<'d> Node<'d> {
             .is_some_and(|cell| cell.kind == Kind::Object)
     }
 
+    pub(super) fn is_array(&self) -> bool {
+        self.value_cell()
+            .is_some_and(|cell| cell.kind == Kind::Array)
+    }
+
+    /// What it is, in words.
+    pub(super) fn words(&self) -> &'static str {
+        self.value_cell().map_or("nothing", Cell::words)
+    }
+
     /// The type of a resource.
     #[must_use]
     pub fn resource_type(&self) -> Option<Cow<'d, str>> {
@@ -119,11 +129,9 @@ impl<'d> Node<'d> {
     /// Where it is in the body, in bytes.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
-        let cell = self
-            .value
-            .or(self.beside)
-            .and_then(|at| self.document.cell(at));
-        let Some(cell) = cell else { return 0..0 };
+        let Some(cell) = self.place().and_then(|at| self.document.cell(at)) else {
+            return 0..0;
+        };
         let range = cell.span.range();
         match cell.kind {
             Kind::Plain | Kind::Escaped => range.start.saturating_sub(1)..range.end + 1,
@@ -144,25 +152,20 @@ impl<'d> Node<'d> {
         self.value.or(self.beside)
     }
 
-    /// The member as JSON has it, an array or null too.
+    /// The member of exactly this name as JSON has it, an array or null too.
     pub(super) fn raw_member(&self, name: &str) -> Option<Node<'d>> {
-        let (value, _) = self.document.find(self.value?, |found| found == name);
-        Some(Node::at(self.document, value?))
+        let (_, member) = self.raw_members().find(|(found, _)| found == name)?;
+        Some(member)
     }
 
     /// All members as JSON has them, with their names.
     pub(super) fn raw_members(&self) -> impl Iterator<Item = (Cow<'d, str>, Node<'d>)> + use<'d> {
-        let document = self.document;
-        let children = self.value.map(|at| document.children(at));
-        children.into_iter().flatten().filter_map(move |at| {
-            Some((
-                document.cell(at)?.name(&document.text),
-                Node::at(document, at),
-            ))
-        })
+        let text = &self.document.text;
+        self.raw_children()
+            .filter_map(move |one| Some((one.value_cell()?.name(text), one)))
     }
 
-    /// The elements of an array as JSON has them, null and arrays too.
+    /// The elements of an array, or the members of an object, as JSON has them, null and arrays too.
     pub(super) fn raw_children(&self) -> impl Iterator<Item = Node<'d>> + use<'d> {
         let document = self.document;
         let children = self.value.map(|at| document.children(at));

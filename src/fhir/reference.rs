@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::bundle::{Bundle, Entry};
+use super::document::is_type_name;
 use super::node::Node;
 
 /// What a `Reference.reference` names.
@@ -75,11 +76,9 @@ fn resource(text: &str) -> Option<Reference> {
         Some((base, kind)) => (Some(base).filter(|base| !base.is_empty()), kind),
         None => (None, front),
     };
-    let is_kind = kind.starts_with(|c: char| c.is_ascii_uppercase())
-        && kind.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_id = !id.is_empty() && !id.contains(['?', '#', '&', '|', ' ']);
     let is_base = base.is_none_or(|base| base.contains("://"));
-    (is_kind && is_id && is_base).then(|| Reference::Resource {
+    (is_type_name(kind) && is_id && is_base).then(|| Reference::Resource {
         base: base.map(str::to_owned),
         kind: kind.to_owned(),
         id: id.to_owned(),
@@ -162,40 +161,31 @@ impl Bundle<'_> {
     /// A relative one is joined to the base of its entry's `fullUrl`. Where that entry has none, it
     /// leads to the one resource with that type and id, if there is exactly one.
     #[must_use]
-    pub fn resolve(&self, reference: &Reference, from: &Entry<'_>) -> Found<'_> {
-        let (url, version) = match reference {
+    pub fn resolve<'b>(&'b self, reference: &Reference, from: &Entry<'b>) -> Found<'b> {
+        match reference {
             Reference::Contained(id) => {
-                let own = self
-                    .entries()
-                    .filter_map(Result::ok)
-                    .find(|one| one.node() == from.node());
-                let resource = own.and_then(|entry| entry.resource());
-                return resource.map_or(Found::Elsewhere, |resource| resource.contained(id));
+                let resource = from.resource();
+                resource.map_or(Found::Elsewhere, |resource| resource.contained(id))
             }
-            Reference::Urn(url) | Reference::Other(url) => (url.clone(), None),
+            Reference::Urn(url) | Reference::Other(url) => {
+                self.found(self.index().by_url.get(url), None)
+            }
             Reference::Resource {
-                base: Some(base),
-                kind,
-                id,
-                version,
-            } => (format!("{base}/{kind}/{id}"), version.as_deref()),
-            Reference::Resource {
-                base: None,
+                base,
                 kind,
                 id,
                 version,
             } => {
                 let name = format!("{kind}/{id}");
-                match from
-                    .full_url()
-                    .and_then(|url| base_of(&url).map(str::to_owned))
-                {
-                    Some(base) => (format!("{base}/{name}"), version.as_deref()),
-                    None => return self.found(self.index().by_id.get(&name), version.as_deref()),
-                }
+                let own = from.full_url();
+                let base = base.as_deref().or_else(|| base_of(own.as_deref()?));
+                let entries = match base {
+                    Some(base) => self.index().by_url.get(&format!("{base}/{name}")),
+                    None => self.index().by_id.get(&name),
+                };
+                self.found(entries, version.as_deref())
             }
-        };
-        self.found(self.index().by_url.get(&url), version)
+        }
     }
 
     fn found(&self, entries: Option<&Vec<usize>>, version: Option<&str>) -> Found<'_> {
@@ -217,7 +207,6 @@ fn without_version(url: &str) -> &str {
 
 /// The server's base of a `fullUrl` that is a resource's address.
 fn base_of(url: &str) -> Option<&str> {
-    let url = without_version(url);
     match resource(url)? {
         Reference::Resource {
             base: Some(base), ..

@@ -95,9 +95,15 @@ fn leads(from: usize, reference: &str) -> String {
     }
 }
 
+fn all_lead(cases: &[(usize, &str, &str)]) {
+    for (from, reference, end) in cases {
+        assert_eq!(leads(*from, reference), *end, "{reference} from {from}");
+    }
+}
+
 #[test]
 fn a_reference_leads_to_an_entry_of_the_same_server() {
-    for (from, reference, end) in [
+    all_lead(&[
         (0, "Patient/1", "1"),
         (0, "Patient/1/_history/3", "1"),
         (0, "Patient/1/_history/2", "elsewhere"),
@@ -117,23 +123,19 @@ fn a_reference_leads_to_an_entry_of_the_same_server() {
         (0, "Task/1/_history/2", "7"),
         (6, "Task/1/_history/1", "6"),
         (0, "Patient?name=x", "elsewhere"),
-    ] {
-        assert_eq!(leads(from, reference), end, "{reference} from {from}");
-    }
+    ]);
 }
 
 #[test]
 fn a_contained_resource_is_found_in_its_own_resource_only() {
-    for (from, reference, end) in [
+    all_lead(&[
         (0, "#l", "Location"),
         (0, "#", "0"),
         (0, "#d", "ambiguous"),
         (0, "#x", "elsewhere"),
         (1, "#l", "elsewhere"),
         (8, "#l", "elsewhere"),
-    ] {
-        assert_eq!(leads(from, reference), end, "{reference} from {from}");
-    }
+    ]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::decimal;
 use super::node::Node;
 use super::tree::{Cell, Kind};
 
-impl Node<'_> {
+impl<'d> Node<'d> {
     /// Whether it has a member whose name, without the underscore, fits.
     pub(super) fn has(&self, fits: impl Fn(&str) -> bool) -> bool {
         let Some(at) = self.value else { return false };
@@ -19,18 +19,20 @@ impl Node<'_> {
         if *left == 0 {
             return false;
         }
-        let (mine, theirs) = (self.raw_value(), other.raw_value());
-        match (mine.map(|cell| cell.kind), theirs.map(|cell| cell.kind)) {
-            (Some(Kind::Object), Some(Kind::Object)) => {
-                let count = other.raw_members().count();
-                self.raw_members().count() == count
-                    && self.raw_members().all(|(name, one)| {
-                        let found = other.raw_member(&name);
+        let (Some((mine, cell)), Some((theirs, other_cell))) = (self.raw(), other.raw()) else {
+            return false;
+        };
+        match (cell.kind, other_cell.kind) {
+            (Kind::Object, Kind::Object) => {
+                let count = theirs.raw_members().count();
+                mine.raw_members().count() == count
+                    && mine.raw_members().all(|(name, one)| {
+                        let found = theirs.raw_member(&name);
                         found.is_some_and(|found| one.is_same(&found, left))
                     })
             }
-            (Some(Kind::Array), Some(Kind::Array)) => {
-                let (mut a, mut b) = (self.raw_children(), other.raw_children());
+            (Kind::Array, Kind::Array) => {
+                let (mut a, mut b) = (mine.raw_children(), theirs.raw_children());
                 loop {
                     match (a.next(), b.next()) {
                         (None, None) => return true,
@@ -39,18 +41,17 @@ impl Node<'_> {
                     }
                 }
             }
-            (Some(Kind::Number), Some(Kind::Number)) => {
-                let numbers = self.number().zip(other.number());
+            (Kind::Number, Kind::Number) => {
+                let numbers = mine.number().zip(theirs.number());
                 numbers.is_some_and(|(a, b)| decimal::compare(a, b).is_eq())
             }
-            (Some(_), Some(_)) => self.text() == other.text(),
-            (None, None) => true,
-            _ => false,
+            _ => cell.words() == other_cell.words() && mine.text() == theirs.text(),
         }
     }
 
-    /// The cell of the value, or of the other half where only that was sent.
-    fn raw_value(&self) -> Option<Cell> {
-        self.place().and_then(|at| self.document.cell(at))
+    /// What was sent, the value or else the other half, as JSON has it.
+    fn raw(&self) -> Option<(Node<'d>, Cell)> {
+        let at = self.place()?;
+        Some((Node::at(self.document, at), self.document.cell(at)?))
     }
 }

@@ -9,7 +9,7 @@ use super::Release;
 use super::definitions::{self, Definitions, Element, Primitive, TypeId};
 use super::error::{ReadError, ReadErrorKind, Step, place};
 use super::node::Node;
-use super::tree::{Cell, Kind};
+use super::tree::Kind;
 
 /// So many errors of one resource are told.
 const MOST: usize = 16;
@@ -91,9 +91,7 @@ impl<'n> Check<'n> {
 
     /// A member and whether it is an array as it should be.
     fn element(&mut self, member: &Node<'n>, element: &Element, kind: TypeId) {
-        let is_array = member
-            .value_cell()
-            .is_some_and(|cell| cell.kind == Kind::Array);
+        let is_array = member.is_array();
         let is_empty = is_array && member.raw_children().next().is_none();
         match (element.many, is_array) {
             (true, false) => self.wrong(member, "an array"),
@@ -110,6 +108,9 @@ impl<'n> Check<'n> {
     }
 
     fn value(&mut self, node: &Node<'n>, kind: TypeId) {
+        if self.errors.len() >= MOST {
+            return;
+        }
         let Some(cell) = node.value_cell().filter(|cell| cell.kind != Kind::Null) else {
             return;
         };
@@ -130,21 +131,12 @@ impl<'n> Check<'n> {
         if !self.all.is_resource(kind) {
             return self.object(node, kind);
         }
-        match node.typed("") {
-            Err(error) => {
-                let here = self.place();
-                let place = match error.place.as_str() {
-                    "" => here,
-                    member => format!("{here}.{member}"),
-                };
-                self.errors.push(ReadError { place, ..error });
-            }
-            Ok(()) => {
-                let name = node.resource_type().unwrap_or_default();
-                if let Some(id) = self.all.named(&name, self.release) {
-                    self.object(node, id);
-                }
-            }
+        if let Err(error) = node.typed(|| self.place()) {
+            return self.errors.push(error);
+        }
+        let name = node.resource_type().unwrap_or_default();
+        if let Some(id) = self.all.named(&name, self.release) {
+            self.object(node, id);
         }
     }
 
@@ -171,8 +163,7 @@ impl<'n> Check<'n> {
     }
 
     fn wrong(&mut self, node: &Node<'_>, expected: &'static str) {
-        let found = node.value_cell().map_or("nothing", Cell::words);
-        self.tell(node, ReadErrorKind::Structure, expected, found);
+        self.tell(node, ReadErrorKind::Structure, expected, node.words());
     }
 
     fn tell(

@@ -102,7 +102,9 @@ fn the_same_resource_is_of_the_form_of_one_release_and_not_of_another() {
 
 #[test]
 fn no_more_than_sixteen_errors_are_told() {
-    let names = vec!["1"; 100].join(",");
-    let body = format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#);
-    assert_eq!(told(Release::R4, &body).len(), 16);
+    for (member, wrong) in [("name", "1"), ("contained", "{}")] {
+        let many = vec![wrong; 100].join(",");
+        let body = format!(r#"{{"resourceType":"Patient","{member}":[{many}]}}"#);
+        assert_eq!(told(Release::R4, &body).len(), 16, "{member}");
+    }
 }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 /// meets it, so that only the entry that holds it is lost.
 pub(super) const NOT_UTF8: u8 = 0x1a;
 
-/// The bytes as text of the same length: without a byte order mark's effect on offsets, and with
-/// [`NOT_UTF8`] for every byte that is no UTF-8.
+/// The bytes as text of the same length, so that places stay what they are: with [`NOT_UTF8`] for
+/// every byte that is no UTF-8.
 pub(super) fn of(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);

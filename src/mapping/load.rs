@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::diagnostic::{Diagnostic, closest};
+use super::diagnostic::Diagnostic;
 
 /// The folder, inside the mappings, of the layers that are known by name.
 pub(super) const LAYERS: &str = "overlays/";
@@ -147,9 +147,7 @@ impl Layer {
                         };
                         let mut diagnostic =
                             Diagnostic::of_file(&file, "unknown layer", &expected, name);
-                        if let Some(close) = closest(name, known.into_iter()) {
-                            diagnostic.hint(format!("did you mean `{close}`?"));
-                        }
+                        diagnostic.did_you_mean(name, known.into_iter());
                         Box::new(diagnostic)
                     })
             }

@@ -85,9 +85,13 @@ fn paths_of_the_corpus_mean_what_another_engine_takes_them_for() {
                 asked.push((value.clone(), chosen.clone()));
             }
         }
-        println!(
-            "{folder}: {} paths",
-            compare(&engine, release, model, asked)
+        let variations = asked.len();
+        let compared = compare(&engine, release, model, asked);
+        println!("{folder}: {compared} of {variations} paths");
+        // Many are refused for what they lead to, but never the path itself or one place of it.
+        assert!(
+            compared * 3 >= variations,
+            "{folder}: {compared} of {variations}"
         );
     }
 }

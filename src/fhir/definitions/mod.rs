@@ -20,6 +20,11 @@ pub(super) use primitive::Primitive;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TypeId(u16);
 
+impl TypeId {
+    /// `boolean`, the first of the primitive types, which open the table.
+    pub(super) const BOOLEAN: TypeId = TypeId(0);
+}
+
 /// One element of a type, in the releases that have it so.
 #[derive(Debug)]
 pub(super) struct Element {
@@ -124,21 +129,12 @@ impl Definitions {
             .filter(move |one| one.releases & bit(release) != 0)
     }
 
-    /// The name as the table has it, if any type in any release has an element that is so called
-    /// in JSON: such a name says nothing about a person.
-    pub(super) fn public_name(&self, name: &str) -> Option<&str> {
+    /// Whether any type in any release has an element that is so called in JSON: such a name says
+    /// nothing about a person.
+    pub(super) fn is_public(&self, name: &str) -> bool {
         let bare = name.strip_prefix('_').unwrap_or(name);
-        if bare == "resourceType" {
-            return Some("resourceType");
-        }
-        let all = self.types.iter().flat_map(|one| one.elements.iter());
-        all.flat_map(|one| {
-            let plain = one.variants.is_empty().then_some(one.name);
-            plain
-                .into_iter()
-                .chain(one.variants.iter().map(String::as_str))
-        })
-        .find(|one| *one == bare)
+        let mut all = self.types.iter().flat_map(|one| one.elements.iter());
+        all.any(|one| one.variant(bare).is_some())
     }
 
     fn of(&self, id: TypeId) -> Option<&Type> {
@@ -168,6 +164,11 @@ mod tests {
     }
 
     #[test]
+    fn the_table_opens_with_boolean() {
+        assert_eq!(get().named("boolean", Release::R4), Some(TypeId::BOOLEAN));
+    }
+
+    #[test]
     fn a_choice_is_found_by_its_names_in_json() {
         let all = get();
         let id = all.named("Observation", Release::R4).unwrap();
@@ -181,10 +182,10 @@ mod tests {
     #[test]
     fn only_names_of_elements_are_public() {
         for name in ["birthDate", "_birthDate", "valueQuantity", "resourceType"] {
-            assert!(get().public_name(name).is_some(), "{name}");
+            assert!(get().is_public(name), "{name}");
         }
         for name in ["value[x]", "Example", "", "_", "Patient"] {
-            assert!(get().public_name(name).is_none(), "{name}");
+            assert!(!get().is_public(name), "{name}");
         }
     }
 }

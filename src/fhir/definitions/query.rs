@@ -18,6 +18,21 @@ impl Definitions {
         self.elements(id, release).find(|one| one.name == name)
     }
 
+    /// The type of resources of this name, if the release has it.
+    pub(in crate::fhir) fn resource(&self, name: &str, release: Release) -> Option<TypeId> {
+        self.resource_name(name)?;
+        self.named(name, release)
+    }
+
+    /// The names of all types of resources that the release has, for "did you mean".
+    pub(in crate::fhir) fn resource_names(
+        &self,
+        release: Release,
+    ) -> impl Iterator<Item = &'static str> {
+        self.type_names(release)
+            .filter_map(|name| self.resource_name(name))
+    }
+
     /// The names of all types that the release has, for "did you mean".
     pub(in crate::fhir) fn type_names(
         &self,

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 
 use super::super::definitions::{self, TypeId};
 use super::super::node::Node;
+use super::functions::TextFunction;
 use super::item::{Item, Value};
 use super::plan::{Constant, Plan, Slot};
-use super::syntax::Operator;
+use super::syntax::Comparison;
 use super::{EvaluateError, MAX_STEPS};
 
 type Items<'d> = Vec<Item<'d>>;
@@ -15,20 +16,12 @@ type Evaluated<'d> = Result<Items<'d>, EvaluateError>;
 
 /// What the plan leads to from a start.
 pub(super) fn evaluate<'d>(plan: &Plan, start: &Item<'d>) -> Evaluated<'d> {
-    let mut evaluation = Evaluation {
-        left: MAX_STEPS,
-        truth: truth_type(),
-    };
+    let mut evaluation = Evaluation { left: MAX_STEPS };
     evaluation.items(plan, start)
 }
 
 struct Evaluation {
     left: u32,
-    truth: Option<TypeId>,
-}
-
-fn truth_type() -> Option<TypeId> {
-    definitions::get().named("boolean", super::Release::R4)
 }
 
 impl Evaluation {
@@ -41,84 +34,43 @@ impl Evaluation {
                 let of = self.items(of, start)?;
                 self.members(&of, slots, name)
             }
+            Plan::Index { of, number } => {
+                let found = self.items(of, start)?.into_iter().nth(*number);
+                Ok(found.into_iter().collect())
+            }
+            Plan::Last(of) => Ok(self.items(of, start)?.pop().into_iter().collect()),
             Plan::Where { of, criteria } => {
                 let of = self.items(of, start)?;
                 self.kept(of, criteria)
             }
-            Plan::Union(left, right) => self.union(left, right, start),
-            Plan::Exists { .. } | Plan::Not(_) | Plan::Compare { .. } | Plan::Logic { .. } => {
-                let truth = self.truth(plan, start)?;
-                let item = |truth| {
-                    Some(Item {
-                        value: Value::Boolean(truth),
-                        kind: self.truth?,
-                    })
-                };
-                Ok(truth.and_then(item).into_iter().collect())
-            }
-            other => self.picked(other, start),
-        }
-    }
-
-    /// What functions of one list make of it.
-    fn picked<'d>(&mut self, plan: &Plan, start: &Item<'d>) -> Evaluated<'d> {
-        match plan {
-            Plan::ResourceType { of, kind } => {
-                let of = self.items(of, start)?;
-                let names = of.iter().filter_map(|item| item.node()?.resource_type());
-                Ok(names
-                    .map(|name| Item {
-                        value: Value::Text(name),
-                        kind: *kind,
-                    })
-                    .collect())
-            }
-            Plan::Index { of, number } => Ok(self
-                .items(of, start)?
-                .into_iter()
-                .nth(*number)
-                .into_iter()
-                .collect()),
-            Plan::First(of) => Ok(self
-                .items(of, start)?
-                .into_iter()
-                .next()
-                .into_iter()
-                .collect()),
-            Plan::Last(of) => Ok(self.items(of, start)?.pop().into_iter().collect()),
             Plan::OfType { of, kind } => {
-                let of = self.items(of, start)?;
-                Ok(of
-                    .into_iter()
-                    .filter_map(|item| of_type(item, *kind))
-                    .collect())
+                let of = self.items(of, start)?.into_iter();
+                Ok(of.filter_map(|item| of_type(item, *kind)).collect())
             }
             Plan::Extension { of, url, kind } => {
                 let of = self.items(of, start)?;
                 self.extensions(&of, url, *kind)
             }
+            Plan::Union(left, right) => self.union(left, right, start),
             Plan::Text { of, function } => {
-                let Some(item) = self.one(of, start)? else {
-                    return Ok(Vec::new());
+                let made = match self.one(of, start)? {
+                    Some(item) => made_text(&item, function)?,
+                    None => None,
                 };
-                let Some(text) = item.text() else {
-                    return Ok(Vec::new());
-                };
-                let Some(value) = function.apply(text)? else {
-                    return Ok(Vec::new());
-                };
-                let is_truth = matches!(value, Value::Boolean(_));
-                let kind = self.truth.filter(|_| is_truth).unwrap_or(item.kind);
-                Ok(vec![Item { value, kind }])
+                Ok(made.into_iter().collect())
             }
-            _ => Ok(Vec::new()),
+            Plan::Exists(_) | Plan::Not(_) | Plan::Compare { .. } | Plan::Logic { .. } => {
+                let truth = self.truth(plan, start)?;
+                let item = truth.map(|truth| Item::made(Value::Boolean(truth), TypeId::BOOLEAN));
+                Ok(item.into_iter().collect())
+            }
         }
     }
 
     /// A condition: yes, no, or not known.
     fn truth(&mut self, plan: &Plan, start: &Item<'_>) -> Result<Option<bool>, EvaluateError> {
         match plan {
-            Plan::Exists { of, wanted } => Ok(Some(self.items(of, start)?.is_empty() != *wanted)),
+            Plan::Exists(of) => Ok(Some(!self.items(of, start)?.is_empty())),
             Plan::Not(of) => Ok(self.truth(of, start)?.map(|truth| !truth)),
             Plan::Logic {
                 is_and,
@@ -138,7 +90,7 @@ impl Evaluation {
                 })
             }
             Plan::Compare {
-                operator,
+                comparison,
                 left,
                 right,
             } => {
@@ -146,7 +98,7 @@ impl Evaluation {
                 else {
                     return Ok(None);
                 };
-                Ok(left.compare(&right).map(|order| holds(*operator, order)))
+                Ok(left.compare(&right).map(|order| holds(*comparison, order)))
             }
             other => Ok(self.one(other, start)?.and_then(|item| item.boolean())),
         }
@@ -247,12 +199,29 @@ impl Evaluation {
     }
 }
 
+/// What a function makes of a text; the type stays unless it answers yes or no.
+fn made_text<'d>(
+    item: &Item<'d>,
+    function: &TextFunction,
+) -> Result<Option<Item<'d>>, EvaluateError> {
+    let Some(text) = item.text() else {
+        return Ok(None);
+    };
+    let kind = if function.is_question() {
+        TypeId::BOOLEAN
+    } else {
+        item.kind
+    };
+    let made = function.apply(text)?;
+    Ok(made.map(|value| Item::made(value, kind)))
+}
+
 fn constant_item<'d>(constant: &Constant, kind: TypeId) -> Item<'d> {
     let value = match constant {
         Constant::Text(text) => Value::Text(Cow::Owned(text.clone())),
         Constant::Boolean(truth) => Value::Boolean(*truth),
     };
-    Item { value, kind }
+    Item::made(value, kind)
 }
 
 /// The item, if it is of the type; a resource by what it says that it is.
@@ -265,14 +234,13 @@ fn of_type(item: Item<'_>, kind: TypeId) -> Option<Item<'_>> {
     (node.resource_type()? == all.name(kind)).then(|| Item::of_node(node, kind))
 }
 
-fn holds(operator: Operator, order: Ordering) -> bool {
-    match operator {
-        Operator::Equal => order.is_eq(),
-        Operator::NotEqual => order.is_ne(),
-        Operator::Less => order.is_lt(),
-        Operator::LessOrEqual => order.is_le(),
-        Operator::Greater => order.is_gt(),
-        Operator::GreaterOrEqual => order.is_ge(),
-        Operator::Union | Operator::And | Operator::Or => false,
+fn holds(comparison: Comparison, order: Ordering) -> bool {
+    match comparison {
+        Comparison::Equal => order.is_eq(),
+        Comparison::NotEqual => order.is_ne(),
+        Comparison::Less => order.is_lt(),
+        Comparison::LessOrEqual => order.is_le(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterOrEqual => order.is_ge(),
     }
 }

@@ -12,7 +12,7 @@ use super::super::node::Node;
 /// A value of a path, with the type that it has.
 #[derive(Clone)]
 pub struct Item<'d> {
-    pub(super) value: Value<'d>,
+    value: Value<'d>,
     pub(super) kind: TypeId,
 }
 
@@ -29,6 +29,11 @@ impl<'d> Item<'d> {
             value: Value::Element(node),
             kind,
         }
+    }
+
+    /// A value that a function or the path itself makes.
+    pub(super) fn made(value: Value<'d>, kind: TypeId) -> Item<'d> {
+        Item { value, kind }
     }
 
     /// The element, unless a function or the path itself made the value.

@@ -11,13 +11,13 @@ use std::ops::Range;
 use super::Release;
 use super::definitions::{self, TypeId};
 use super::node::Node;
+use crate::nearest::closest;
 
 mod check;
 mod evaluate;
 mod functions;
 mod item;
 mod lex;
-mod nearest;
 mod parse;
 mod plan;
 mod refused;
@@ -28,7 +28,7 @@ pub use item::Item;
 use plan::Plan;
 
 /// The longest path, in bytes.
-pub const MAX_PATH_BYTES: usize = 2_000;
+const MAX_PATH_BYTES: usize = 2_000;
 
 /// The most members, calls, operators and literals of a path.
 const MAX_TERMS: usize = 200;
@@ -80,6 +80,14 @@ impl PathError {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same with "did you mean", where one of `known` is close to `found`.
+    fn did_you_mean<'k>(self, found: &str, known: impl Iterator<Item = &'k str>) -> PathError {
+        match closest(found, known) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
 }
 
 /// Why a path could not be evaluated on a resource.
@@ -111,24 +119,17 @@ impl Scope {
     pub fn resources(release: Release, names: &[&str]) -> Result<Scope, PathError> {
         let all = definitions::get();
         let known = |name: &&str| {
-            let id = all.named(name, release).filter(|id| all.is_resource(*id));
-            id.ok_or_else(|| {
+            all.resource(name, release).ok_or_else(|| {
                 let error = PathError::new(
                     0..0,
                     format!("a resource of {release}"),
                     format!("`{name}`"),
                 );
-                nearest::did_you_mean(error, name, all.type_names(release))
+                error.did_you_mean(name, all.resource_names(release))
             })
         };
         let types = names.iter().map(known).collect::<Result<_, _>>()?;
         Ok(Scope { release, types })
-    }
-
-    /// The release whose elements it may name.
-    #[must_use]
-    pub fn release(&self) -> Release {
-        self.release
     }
 }
 
@@ -199,7 +200,7 @@ impl Path {
     /// [`EvaluateError`]
     pub fn evaluate<'d>(&self, resource: Node<'d>) -> Result<Vec<Item<'d>>, EvaluateError> {
         let name = resource.resource_type().unwrap_or_default();
-        let kind = definitions::get().named(&name, self.from.release);
+        let kind = definitions::get().resource(&name, self.from.release);
         match kind.filter(|kind| self.from.types.contains(kind)) {
             Some(kind) => self.evaluate_from(&Item::of_node(resource, kind)),
             None => Ok(Vec::new()),

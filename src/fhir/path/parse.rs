@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::lex::{self, Word, Words};
-use super::syntax::{Expression, Kind, Literal, Operator};
+use super::syntax::{Call, Comparison, Expression, Kind, Literal, Operator};
 use super::{MAX_NESTING, MAX_PATH_BYTES, MAX_TERMS, PathError, refused};
 
 /// Reads a path.
@@ -40,49 +40,48 @@ type Parsed = Result<Expression, PathError>;
 
 impl Parser {
     fn either(&mut self) -> Parsed {
-        self.chain(&[("or", Operator::Or)], Parser::both)
+        self.chain(&[Operator::Or], Parser::both)
     }
 
     fn both(&mut self) -> Parsed {
-        self.chain(&[("and", Operator::And)], Parser::equality)
+        self.chain(&[Operator::And], Parser::equality)
     }
 
     fn equality(&mut self) -> Parsed {
-        let signs = [("=", Operator::Equal), ("!=", Operator::NotEqual)];
-        self.chain(&signs, Parser::inequality)
+        let signs = [Comparison::Equal, Comparison::NotEqual];
+        self.chain(&signs.map(Operator::Compare), Parser::inequality)
     }
 
     fn inequality(&mut self) -> Parsed {
         let signs = [
-            ("<=", Operator::LessOrEqual),
-            (">=", Operator::GreaterOrEqual),
-            ("<", Operator::Less),
-            (">", Operator::Greater),
+            Comparison::LessOrEqual,
+            Comparison::GreaterOrEqual,
+            Comparison::Less,
+            Comparison::Greater,
         ];
-        self.chain(&signs, Parser::union)
+        self.chain(&signs.map(Operator::Compare), Parser::union)
     }
 
     fn union(&mut self) -> Parsed {
-        self.chain(&[("|", Operator::Union)], Parser::postfix)
+        self.chain(&[Operator::Union], Parser::postfix)
     }
 
     /// Expressions of the next level with operators of this one between them, from the left.
-    fn chain(&mut self, signs: &[(&str, Operator)], next: fn(&mut Parser) -> Parsed) -> Parsed {
+    fn chain(&mut self, operators: &[Operator], next: fn(&mut Parser) -> Parsed) -> Parsed {
         let mut left = next(self)?;
         loop {
-            let found = signs.iter().find(|(sign, _)| self.is_next(sign));
-            let Some((_, operator)) = found else {
+            let found = operators.iter().find(|one| self.is_next(one.sign()));
+            let Some(operator) = found.copied() else {
                 return Ok(left);
             };
             self.at += 1;
             self.term()?;
             let right = next(self)?;
             let span = left.span.start..right.span.end;
-            let (left_, right) = (Box::new(left), Box::new(right));
             let kind = Kind::Binary {
-                operator: *operator,
-                left: left_,
-                right,
+                operator,
+                left: Box::new(left),
+                right: Box::new(right),
             };
             left = Expression { kind, span };
         }
@@ -191,11 +190,11 @@ impl Parser {
         let arguments = self.arguments()?;
         let span = of.span.start..self.behind();
         Ok(Expression {
-            kind: Kind::Call {
+            kind: Kind::Call(Call {
                 of,
                 name,
                 arguments,
-            },
+            }),
             span,
         })
     }

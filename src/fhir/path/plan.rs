@@ -2,7 +2,7 @@
 
 use super::super::definitions::{Element, TypeId};
 use super::functions::TextFunction;
-use super::syntax::Operator;
+use super::syntax::Comparison;
 
 /// One step of a compiled path.
 #[derive(Clone, PartialEq)]
@@ -17,16 +17,10 @@ pub(super) enum Plan {
         slots: Vec<Slot>,
         name: &'static str,
     },
-    /// The type of a resource, as a text.
-    ResourceType {
-        of: Box<Plan>,
-        kind: TypeId,
-    },
     Index {
         of: Box<Plan>,
         number: usize,
     },
-    First(Box<Plan>),
     Last(Box<Plan>),
     Where {
         of: Box<Plan>,
@@ -41,16 +35,13 @@ pub(super) enum Plan {
         url: String,
         kind: TypeId,
     },
-    /// Whether there is anything (`exists`), or nothing (`empty`).
-    Exists {
-        of: Box<Plan>,
-        wanted: bool,
-    },
+    /// Whether there is anything.
+    Exists(Box<Plan>),
     Not(Box<Plan>),
     Union(Box<Plan>, Box<Plan>),
     /// A comparison, which is not known where a side is empty.
     Compare {
-        operator: Operator,
+        comparison: Comparison,
         left: Box<Plan>,
         right: Box<Plan>,
     },

@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::PathError;
 use super::functions::FUNCTIONS;
 use super::lex::Word;
-use super::nearest::did_you_mean;
 
 /// Functions of FHIRPath that are not here.
 const ABSENT: &[(&str, &str)] = &[
@@ -134,6 +133,6 @@ pub(super) fn function(name: &str, span: &Range<usize>) -> Result<(), PathError>
     let absent = ABSENT.iter().find(|(one, _)| *one == name);
     Err(match absent {
         Some((_, hint)) => error.hint(*hint),
-        None => did_you_mean(error, name, FUNCTIONS.iter().copied()),
+        None => error.did_you_mean(name, FUNCTIONS.iter().copied()),
     })
 }

@@ -6,12 +6,7 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
     Union,
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
+    Compare(Comparison),
     And,
     Or,
 }
@@ -20,14 +15,33 @@ impl Operator {
     pub(super) fn sign(self) -> &'static str {
         match self {
             Operator::Union => "|",
-            Operator::Equal => "=",
-            Operator::NotEqual => "!=",
-            Operator::Less => "<",
-            Operator::LessOrEqual => "<=",
-            Operator::Greater => ">",
-            Operator::GreaterOrEqual => ">=",
+            Operator::Compare(comparison) => comparison.sign(),
             Operator::And => "and",
             Operator::Or => "or",
+        }
+    }
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Comparison::Equal => "=",
+            Comparison::NotEqual => "!=",
+            Comparison::Less => "<",
+            Comparison::LessOrEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterOrEqual => ">=",
         }
     }
 }
@@ -61,14 +75,18 @@ pub(super) enum Kind {
         of: Box<Expression>,
         number: usize,
     },
-    Call {
-        of: Box<Expression>,
-        name: String,
-        arguments: Vec<Expression>,
-    },
+    Call(Call),
     Binary {
         operator: Operator,
         left: Box<Expression>,
         right: Box<Expression>,
     },
+}
+
+/// A function that is called on something.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) of: Box<Expression>,
+    pub(super) name: String,
+    pub(super) arguments: Vec<Expression>,
 }

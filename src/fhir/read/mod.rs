@@ -117,13 +117,13 @@ impl<'t> Reader<'t> {
             }
             Some(b'{') => {
                 let cell = self.open(name, Kind::Object, depth)?;
-                self.members(depth)?;
+                self.list(b'}', |reader, place| reader.member(depth, place))?;
                 self.close(cell, start);
                 twice::refuse(self, cell)
             }
             Some(b'[') => {
                 let cell = self.open(name, Kind::Array, depth)?;
-                self.elements(depth)?;
+                self.list(b']', |reader, place| reader.element(depth, place))?;
                 self.close(cell, start);
                 Ok(())
             }
@@ -138,99 +138,73 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn members(&mut self, depth: usize) -> Outcome<()> {
+    /// What stands between brackets, up to `end`, with commas between: each by `one`, with its place.
+    fn list(
+        &mut self,
+        end: u8,
+        mut one: impl FnMut(&mut Self, usize) -> Outcome<()>,
+    ) -> Outcome<()> {
         self.at += 1;
         self.blanks();
-        if self.take(b'}') {
+        if self.take(end) {
             return Ok(());
         }
-        for number in 0.. {
-            if number == MAX_MEMBERS {
-                return Err(self.limit("at most 1,000 members", "more of them"));
-            }
-            if self.peek() != Some(b'"') {
-                return Err(self.unexpected("a name in quotes"));
-            }
-            let name = self.name()?;
-            self.blanks();
-            if !self.take(b':') {
-                return Err(self.unexpected("a colon"));
-            }
-            self.blanks();
-            let entries = depth == 0 && self.peek() == Some(b'[') && self.is_named(name, "entry");
-            let read = if entries {
-                self.entries(name)
-            } else {
-                self.value(name, depth + 1)
-            };
-            read.map_err(|fault| self.below(fault, name))?;
+        for place in 0.. {
+            one(self, place)?;
             self.blanks();
             if !self.take(b',') {
                 break;
             }
             self.blanks();
         }
-        if self.take(b'}') {
-            Ok(())
-        } else {
-            Err(self.unexpected("a comma or `}`"))
+        match self.take(end) {
+            true => Ok(()),
+            false if end == b'}' => Err(self.unexpected("a comma or `}`")),
+            false => Err(self.unexpected("a comma or `]`")),
         }
     }
 
-    fn elements(&mut self, depth: usize) -> Outcome<()> {
-        self.at += 1;
+    fn member(&mut self, depth: usize, place: usize) -> Outcome<()> {
+        if place == MAX_MEMBERS {
+            return Err(self.limit("at most 1,000 members", "more of them"));
+        }
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected("a name in quotes"));
+        }
+        let name = self.name()?;
         self.blanks();
-        if self.take(b']') {
-            return Ok(());
+        if !self.take(b':') {
+            return Err(self.unexpected("a colon"));
         }
-        let mut place = 0;
-        loop {
-            self.value(Name::default(), depth + 1)
-                .map_err(|fault| at_index(fault, place))?;
-            place += 1;
-            self.blanks();
-            if !self.take(b',') {
-                break;
-            }
-            self.blanks();
-        }
-        if self.take(b']') {
-            Ok(())
+        self.blanks();
+        let entries = depth == 0 && self.peek() == Some(b'[') && self.is_named(name, "entry");
+        let read = if entries {
+            self.entries(name)
         } else {
-            Err(self.unexpected("a comma or `]`"))
-        }
+            self.value(name, depth + 1)
+        };
+        read.map_err(|fault| self.below(fault, name))
+    }
+
+    fn element(&mut self, depth: usize, place: usize) -> Outcome<()> {
+        self.value(Name::default(), depth + 1)
+            .map_err(|fault| at_index(fault, place))
     }
 
     /// The array `entry` of the body: each element by itself.
     fn entries(&mut self, name: Name) -> Outcome<()> {
         let start = self.at;
         let cell = self.open(name, Kind::Array, 1)?;
-        self.at += 1;
-        self.blanks();
-        let mut place = 0;
-        if !self.take(b']') {
-            loop {
-                if place == MAX_ENTRIES {
-                    return Err(self.limit("at most 10,000 entries", "more of them"));
-                }
-                self.entry(name, place)?;
-                place += 1;
-                self.blanks();
-                if !self.take(b',') {
-                    break;
-                }
-                self.blanks();
-            }
-            if !self.take(b']') {
-                return Err(self.unexpected("a comma or `]`"));
-            }
-        }
+        self.list(b']', |reader, place| reader.entry(name, place))?;
         self.close(cell, start);
         Ok(())
     }
 
     /// One entry. Where it cannot be read, but ends, a cell says so and the next one follows.
     fn entry(&mut self, name: Name, place: usize) -> Outcome<()> {
+        if place == MAX_ENTRIES {
+            return Err(self.limit("at most 10,000 entries", "more of them"));
+        }
         let (start, first) = (self.at, self.cells.len());
         self.most_cells = (first + MAX_ELEMENTS).min(MAX_TOTAL_ELEMENTS);
         let read = self.value(Name::default(), 2);

@@ -68,7 +68,6 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self) -> Outcome<()> {
-        let expected = "an escape of JSON";
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
@@ -76,23 +75,20 @@ impl Reader<'_> {
                 Ok(())
             }
             Some(b'u') => {
-                let unit = self.unit()?;
-                match unit {
+                let is_whole = match self.unit()? {
                     0xD800..0xDC00 => {
                         let is_pair = self.take(b'\\') && self.peek() == Some(b'u');
-                        let low = if is_pair { self.unit()? } else { 0 };
-                        if (0xDC00..0xE000).contains(&low) {
-                            return Ok(());
-                        }
-                        Err(self.fault(ReadErrorKind::Syntax, "both halves of a character", "one"))
+                        is_pair && matches!(self.unit()?, 0xDC00..0xE000)
                     }
-                    0xDC00..0xE000 => {
-                        Err(self.fault(ReadErrorKind::Syntax, "both halves of a character", "one"))
-                    }
-                    _ => Ok(()),
+                    0xDC00..0xE000 => false,
+                    _ => true,
+                };
+                if is_whole {
+                    return Ok(());
                 }
+                Err(self.fault(ReadErrorKind::Syntax, "both halves of a character", "one"))
             }
-            _ => Err(self.unexpected(expected)),
+            _ => Err(self.unexpected("an escape of JSON")),
         }
     }
 

@@ -142,67 +142,71 @@ fn what_is_wrong_is_told_with_its_place_and_never_with_a_value() {
     }
 }
 
+/// Bodies that are wrong as a whole, by the kind of their errors.
+const WHOLE: &[(ReadErrorKind, &[(&str, &str)])] = &[
+    (
+        ReadErrorKind::Syntax,
+        &[
+            (
+                "<Patient/>",
+                "body (byte 0): expected an object, found another character",
+            ),
+            ("[]", "body (byte 0): expected an object, found an array"),
+            (
+                r#"{"resourceType":"Patient"}}"#,
+                "Patient (byte 26): expected the end, found a closing brace",
+            ),
+            (
+                r#"{"resourceType":"Patient"}{}"#,
+                "Patient (byte 26): expected the end, found an object",
+            ),
+        ],
+    ),
+    (
+        ReadErrorKind::Structure,
+        &[
+            (
+                "{}",
+                "resourceType (byte 0): expected the type of a resource, found nothing",
+            ),
+            (
+                r#"{"resourceType":7}"#,
+                "resourceType (byte 16): expected the type of a resource, found a number",
+            ),
+            (
+                r#"{"resourceType":"ada example"}"#,
+                "resourceType (byte 16): expected the type of a resource, found another word",
+            ),
+            (
+                r#"{"resourceType":"Patient","id":7}"#,
+                "id (byte 31): expected a string, found a number",
+            ),
+        ],
+    ),
+    (
+        ReadErrorKind::Cut,
+        &[
+            ("", "body (byte 0): expected an object, found the end"),
+            (
+                r#"{"resourceType":"Patient""#,
+                "Patient (byte 25): expected a comma or `}`, found the end",
+            ),
+            (
+                r#"{"resourceType":"Pat"#,
+                "resourceType (byte 20): expected the string's text or its closing quote, found the end",
+            ),
+        ],
+    ),
+];
+
 #[test]
 fn a_body_must_be_one_object_and_nothing_behind_it() {
-    for (body, message, kind) in [
-        (
-            "",
-            "body (byte 0): expected an object, found the end",
-            ReadErrorKind::Cut,
-        ),
-        (
-            "<Patient/>",
-            "body (byte 0): expected an object, found another character",
-            ReadErrorKind::Syntax,
-        ),
-        (
-            "[]",
-            "body (byte 0): expected an object, found an array",
-            ReadErrorKind::Syntax,
-        ),
-        (
-            "{}",
-            "resourceType (byte 0): expected the type of a resource, found nothing",
-            ReadErrorKind::Structure,
-        ),
-        (
-            r#"{"resourceType":7}"#,
-            "resourceType (byte 16): expected the type of a resource, found a number",
-            ReadErrorKind::Structure,
-        ),
-        (
-            r#"{"resourceType":"ada example"}"#,
-            "resourceType (byte 16): expected the type of a resource, found another word",
-            ReadErrorKind::Structure,
-        ),
-        (
-            r#"{"resourceType":"Patient","id":7}"#,
-            "id (byte 31): expected a string, found a number",
-            ReadErrorKind::Structure,
-        ),
-        (
-            r#"{"resourceType":"Patient"}}"#,
-            "Patient (byte 26): expected the end, found a closing brace",
-            ReadErrorKind::Syntax,
-        ),
-        (
-            r#"{"resourceType":"Patient"}{}"#,
-            "Patient (byte 26): expected the end, found an object",
-            ReadErrorKind::Syntax,
-        ),
-        (
-            r#"{"resourceType":"Patient""#,
-            "Patient (byte 25): expected a comma or `}`, found the end",
-            ReadErrorKind::Cut,
-        ),
-        (
-            r#"{"resourceType":"Pat"#,
-            "resourceType (byte 20): expected the string's text or its closing quote, found the end",
-            ReadErrorKind::Cut,
-        ),
-    ] {
-        let error = refused(body);
-        assert_eq!((error.to_string().as_str(), error.kind), (message, kind));
+    for (kind, bodies) in WHOLE {
+        for (body, message) in *bodies {
+            let error = refused(body);
+            let found = (error.to_string(), error.kind);
+            assert_eq!(found, ((*message).to_owned(), *kind), "{body}");
+        }
     }
 }
 

@@ -2,89 +2,59 @@
 
 use super::super::functions::TextFunction;
 use super::super::plan::Plan;
-use super::super::syntax::{Expression, Kind, Literal};
-use super::{Checked, Checker, PathError, Primitive, Shape, TypeId, did_you_mean};
+use super::super::syntax::{Call, Expression, Kind, Literal};
+use super::{Checked, Checker, PathError, Primitive, Shape, TypeId, elements, index};
 
 impl Checker {
-    pub(super) fn call(&self, it: &Expression, start: &Shape, outer: bool) -> Checked {
-        let Kind::Call {
-            of: receiver,
-            name,
-            arguments,
-        } = &it.kind
-        else {
-            return Err(PathError::new(
-                it.span.clone(),
-                "a function",
-                "something else",
-            ));
-        };
+    pub(super) fn call(&self, call: &Call, it: &Expression, start: &Shape, outer: bool) -> Checked {
+        let receiver = call.of.as_ref();
         let (plan, shape) = self.expression(receiver, start, outer)?;
-        let of = Box::new(plan);
-        let one = Shape {
-            many: false,
-            ..shape.clone()
-        };
-        match (name.as_str(), arguments.as_slice()) {
-            ("where", [criteria]) => {
-                let criteria = Box::new(self.criteria(criteria, &shape)?);
-                Ok((Plan::Where { of, criteria }, shape))
-            }
+        match (call.name.as_str(), call.arguments.as_slice()) {
+            ("where", [criteria]) => Ok((self.kept(plan, criteria, &shape)?, shape)),
             ("exists", [criteria]) => {
-                let criteria = Box::new(self.criteria(criteria, &shape)?);
-                let of = Box::new(Plan::Where { of, criteria });
-                Ok((Plan::Exists { of, wanted: true }, self.truth(it)?))
+                let plan = exists(self.kept(plan, criteria, &shape)?);
+                Ok((plan, Shape::truth()))
             }
-            ("exists" | "empty", []) => Ok((
-                Plan::Exists {
-                    of,
-                    wanted: name == "exists",
-                },
-                self.truth(it)?,
-            )),
+            ("exists", []) => Ok((exists(plan), Shape::truth())),
+            ("empty", []) => Ok((Plan::Not(Box::new(exists(plan))), Shape::truth())),
             ("not", []) => {
                 self.condition(&shape, receiver)?;
-                Ok((Plan::Not(of), self.truth(it)?))
+                Ok((Plan::Not(Box::new(plan)), Shape::truth()))
             }
-            ("first", []) => Ok((Plan::First(of), one)),
-            ("last", []) => Ok((Plan::Last(of), one)),
-            ("ofType", [kind]) => self.of_type(*of, &shape, kind),
-            ("extension", [url]) => self.extension(*of, url, receiver),
-            (_, arguments) => {
+            ("first", []) => Ok((index(plan, 0), shape.one())),
+            ("last", []) => Ok((Plan::Last(Box::new(plan)), shape.one())),
+            ("ofType", [kind]) => self.of_type(plan, &shape, kind),
+            ("extension", [url]) => {
+                let url = text(url)?;
+                elements(&shape, receiver)?;
+                self.extension(plan, url, receiver)
+            }
+            (name, arguments) => {
                 let function = text_function(name, arguments, it)?;
                 self.one_text(&shape, receiver)?;
                 let shape = if function.is_question() {
-                    self.truth(it)?
+                    Shape::truth()
                 } else {
-                    one
+                    Shape {
+                        made: true,
+                        ..shape.one()
+                    }
                 };
+                let of = Box::new(plan);
                 Ok((Plan::Text { of, function }, shape))
             }
         }
     }
 
-    fn extension(&self, of: Plan, url: &Expression, receiver: &Expression) -> Checked {
-        let url = text(url)?;
+    fn extension(&self, of: Plan, url: String, receiver: &Expression) -> Checked {
         let kind = self.system("Extension", receiver)?;
-        if matches!(
-            of,
-            Plan::Constant(..) | Plan::Text { .. } | Plan::Exists { .. }
-        ) {
-            let found = "a value that a function made";
-            return Err(PathError::new(receiver.span.clone(), "an element", found));
-        }
         let shape = Shape {
             types: vec![kind],
             many: true,
+            made: false,
         };
-        Ok((
-            Plan::Extension {
-                of: Box::new(of),
-                url,
-                kind,
-            },
-            shape,
-        ))
+        let of = Box::new(of);
+        Ok((Plan::Extension { of, url, kind }, shape))
     }
 
     /// Functions of texts take one text.
@@ -98,15 +68,14 @@ impl Checker {
         Err(error.hint("functions of texts take strings, codes and addresses"))
     }
 
-    /// Criteria are about one value at a time.
-    fn criteria(&self, criteria: &Expression, shape: &Shape) -> Result<Plan, PathError> {
-        let each = Shape {
-            many: false,
-            ..shape.clone()
-        };
-        let (plan, found) = self.expression(criteria, &each, false)?;
+    /// Those for which the criteria hold, which are about one value at a time.
+    fn kept(&self, of: Plan, criteria: &Expression, shape: &Shape) -> Result<Plan, PathError> {
+        let (plan, found) = self.expression(criteria, &shape.clone().one(), false)?;
         self.condition(&found, criteria)?;
-        Ok(plan)
+        Ok(Plan::Where {
+            of: Box::new(of),
+            criteria: Box::new(plan),
+        })
     }
 
     fn of_type(&self, of: Plan, shape: &Shape, argument: &Expression) -> Checked {
@@ -124,7 +93,7 @@ impl Checker {
                 format!("a type of {}", self.release),
                 format!("`{name}`"),
             );
-            return Err(did_you_mean(error, name, self.all.type_names(self.release)));
+            return Err(error.did_you_mean(name, self.all.type_names(self.release)));
         };
         let mut types: Vec<TypeId> = shape
             .types
@@ -146,10 +115,14 @@ impl Checker {
             },
             Shape {
                 types,
-                many: shape.many,
+                ..shape.clone()
             },
         ))
     }
+}
+
+fn exists(of: Plan) -> Plan {
+    Plan::Exists(Box::new(of))
 }
 
 /// `Quantity`, or `FHIR.Quantity`.

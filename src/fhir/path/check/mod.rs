@@ -1,13 +1,13 @@
 //! Checks a path against the definitions of a release and makes the plan that is carried out.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::super::Release;
+use super::super::date_time::{DateTime, Form};
 use super::super::definitions::{self, Definitions, Element, Primitive, TypeId};
-use super::nearest::did_you_mean;
 use super::plan::{Constant, Plan, Slot};
-use super::syntax::{Expression, Kind, Literal, Operator};
-use super::{PathError, Scope};
+use super::syntax::{Comparison, Expression, Kind, Literal, Operator};
+use super::{PathError, Release, Scope};
 
 mod call;
 
@@ -18,6 +18,32 @@ pub(super) struct Shape {
     pub(super) types: Vec<TypeId>,
     /// Whether there may be several values.
     pub(super) many: bool,
+    /// Whether a function or the path itself makes the values, so that they are no elements.
+    made: bool,
+}
+
+impl Shape {
+    /// One value that a function or the path itself makes.
+    fn made(kind: TypeId) -> Shape {
+        Shape {
+            types: vec![kind],
+            many: false,
+            made: true,
+        }
+    }
+
+    /// Yes or no.
+    fn truth() -> Shape {
+        Shape::made(TypeId::BOOLEAN)
+    }
+
+    /// One of the values.
+    fn one(self) -> Shape {
+        Shape {
+            many: false,
+            ..self
+        }
+    }
 }
 
 type Checked = Result<(Plan, Shape), PathError>;
@@ -31,6 +57,7 @@ pub(super) fn check(path: &Expression, scope: &Scope) -> Checked {
     let start = Shape {
         types: scope.types.clone(),
         many: false,
+        made: false,
     };
     checker.expression(path, &start, true)
 }
@@ -50,24 +77,15 @@ impl Checker {
                 if outer && self.is_own_type(of, name, start) {
                     return Ok((Plan::Start, start.clone()));
                 }
-                let (of, shape) = self.expression(of, start, outer)?;
-                self.member(of, &shape, name, it)
+                let (plan, shape) = self.expression(of, start, outer)?;
+                elements(&shape, of)?;
+                self.member(plan, &shape, name, it)
             }
             Kind::Index { of, number } => {
                 let (of, shape) = self.expression(of, start, outer)?;
-                let shape = Shape {
-                    many: false,
-                    ..shape
-                };
-                Ok((
-                    Plan::Index {
-                        of: Box::new(of),
-                        number: *number,
-                    },
-                    shape,
-                ))
+                Ok((index(of, *number), shape.one()))
             }
-            Kind::Call { .. } => self.call(it, start, outer),
+            Kind::Call(call) => self.call(call, it, start, outer),
             Kind::Binary {
                 operator,
                 left,
@@ -92,9 +110,7 @@ impl Checker {
             Literal::Number(number) => (Constant::Text(number.clone()), "decimal"),
             Literal::Boolean(truth) => (Constant::Boolean(*truth), "boolean"),
             Literal::Moment(text) => {
-                let form = super::super::date_time::Form::DateTime;
-                let read = super::super::date_time::DateTime::parse(text, form);
-                read.map_err(|_cause| {
+                DateTime::parse(text, Form::DateTime).map_err(|_cause| {
                     PathError::new(it.span.clone(), "a date or time that exists", "another one")
                         .hint("write @2026-01-31 or @2026-01-31T10:00:00Z")
                 })?;
@@ -102,13 +118,7 @@ impl Checker {
             }
         };
         let kind = self.system(kind, it)?;
-        Ok((
-            Plan::Constant(constant, kind),
-            Shape {
-                types: vec![kind],
-                many: false,
-            },
-        ))
+        Ok((Plan::Constant(constant, kind), Shape::made(kind)))
     }
 
     fn member(&self, of: Plan, shape: &Shape, name: &str, it: &Expression) -> Checked {
@@ -117,31 +127,12 @@ impl Checker {
             Some(Slot { of: *id, element })
         });
         let slots: Vec<Slot> = elements.collect();
-        let is_resource = shape.types.iter().any(|id| self.all.is_resource(*id));
-        if name == "resourceType" && is_resource {
-            let kind = self.system("code", it)?;
-            let shape = Shape {
-                types: vec![kind],
-                many: shape.many,
-            };
-            return Ok((
-                Plan::ResourceType {
-                    of: Box::new(of),
-                    kind,
-                },
-                shape,
-            ));
-        }
         let Some(first) = slots.first() else {
             return Err(self.no_member(shape, name, it));
         };
         let name = first.element.name;
-        let mut types: Vec<TypeId> = slots
-            .iter()
-            .flat_map(|slot| slot.element.types.clone())
-            .collect();
-        types.sort_unstable();
-        types.dedup();
+        let types = slots.iter().flat_map(|slot| &slot.element.types);
+        let types = each_once(types.copied());
         let many = shape.many || slots.iter().any(|slot| slot.element.many);
         Ok((
             Plan::Member {
@@ -149,7 +140,11 @@ impl Checker {
                 slots,
                 name,
             },
-            Shape { types, many },
+            Shape {
+                types,
+                many,
+                made: false,
+            },
         ))
     }
 
@@ -189,7 +184,7 @@ impl Checker {
             .types
             .iter()
             .flat_map(|id| self.all.elements(*id, self.release));
-        did_you_mean(error, name, known.map(|element: &Element| element.name))
+        error.did_you_mean(name, known.map(|element: &Element| element.name))
     }
 
     fn binary(
@@ -199,27 +194,26 @@ impl Checker {
         (right, right_at): ((Plan, Shape), &Expression),
     ) -> Checked {
         let ((left, left_shape), (right, right_shape)) = (left, right);
-        let boxed = (Box::new(left), Box::new(right));
         match operator {
             Operator::Union => {
-                let mut types = left_shape.types;
-                types.extend(right_shape.types);
-                types.sort_unstable();
-                types.dedup();
-                Ok((Plan::Union(boxed.0, boxed.1), Shape { types, many: true }))
+                let shape = Shape {
+                    types: each_once(left_shape.types.into_iter().chain(right_shape.types)),
+                    many: true,
+                    made: left_shape.made && right_shape.made,
+                };
+                Ok((Plan::Union(Box::new(left), Box::new(right)), shape))
             }
             Operator::And | Operator::Or => {
                 self.condition(&left_shape, left_at)?;
                 self.condition(&right_shape, right_at)?;
-                let is_and = operator == Operator::And;
                 let plan = Plan::Logic {
-                    is_and,
-                    left: boxed.0,
-                    right: boxed.1,
+                    is_and: operator == Operator::And,
+                    left: Box::new(left),
+                    right: Box::new(right),
                 };
-                Ok((plan, self.truth(left_at)?))
+                Ok((plan, Shape::truth()))
             }
-            _ => {
+            Operator::Compare(comparison) => {
                 let kind = self.comparable(&left_shape, left_at)?;
                 let other = self.comparable(&right_shape, right_at)?;
                 if !kind.compares_with(other) {
@@ -230,18 +224,18 @@ impl Checker {
                         error.hint("both sides of a comparison are of one kind")
                     });
                 }
-                let is_order = !matches!(operator, Operator::Equal | Operator::NotEqual);
+                let is_order = !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
                 if is_order && kind == Primitive::Boolean {
                     let span = left_at.span.clone();
-                    let found = format!("true or false before `{}`", operator.sign());
+                    let found = format!("true or false before `{}`", comparison.sign());
                     return Err(PathError::new(span, "a number, a text or a date", found));
                 }
                 let plan = Plan::Compare {
-                    operator,
-                    left: boxed.0,
-                    right: boxed.1,
+                    comparison,
+                    left: Box::new(left),
+                    right: Box::new(right),
                 };
-                Ok((plan, self.truth(left_at)?))
+                Ok((plan, Shape::truth()))
             }
         }
     }
@@ -284,13 +278,6 @@ impl Checker {
         Err(error.hint("write where(...).exists() to ask for any of them, or first()"))
     }
 
-    fn truth(&self, it: &Expression) -> Result<Shape, PathError> {
-        Ok(Shape {
-            types: vec![self.system("boolean", it)?],
-            many: false,
-        })
-    }
-
     /// A type that every release has.
     fn system(&self, name: &str, it: &Expression) -> Result<TypeId, PathError> {
         let missing = || PathError::new(it.span.clone(), format!("the type {name}"), "none");
@@ -306,6 +293,25 @@ impl Checker {
         };
         format!("{}{more}", names.join(" or "))
     }
+}
+
+/// The value at this place.
+fn index(of: Plan, number: usize) -> Plan {
+    let of = Box::new(of);
+    Plan::Index { of, number }
+}
+
+fn each_once(types: impl Iterator<Item = TypeId>) -> Vec<TypeId> {
+    types.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Refuses what is no element and so has neither members nor extensions.
+fn elements(shape: &Shape, it: &Expression) -> Result<(), PathError> {
+    if shape.made {
+        let found = "a value that a function made";
+        return Err(PathError::new(it.span.clone(), "an element", found));
+    }
+    Ok(())
 }
 
 /// Where the name at the end of an expression is, with backticks if it has them.

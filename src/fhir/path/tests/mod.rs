@@ -166,6 +166,7 @@ const MEANINGS: &[(&str, &[&str])] = &[
     ("gender.substring(0, 0)", &[""]),
     ("gender.upper()", &["FEMALE"]),
     ("gender.upper().lower()", &["female"]),
+    ("' a b '.trim()", &["a b"]),
     ("gender.contains('mal')", &["true"]),
     (
         "gender.endsWith('male') and gender.startsWith('fe')",
@@ -184,6 +185,18 @@ const MEANINGS: &[(&str, &[&str])] = &[
 fn paths_lead_to_what_fhirpath_says() {
     for (path, values) in MEANINGS {
         assert_eq!(found(path), *values, "{path}");
+    }
+}
+
+#[test]
+fn a_union_keeps_what_is_the_same_once_and_nothing_else() {
+    let names = r#"{"given":["Ada"],"_given":[{"id":"g"}]},{"_given":[{"id":"a"},{"id":"b"}]},
+        {"family":"Example","period":{}},{"family":"Example","period":[]},{"family":"Example","period":null}"#;
+    let body = format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#);
+    let document = Document::read(body.as_bytes()).unwrap();
+    for (path, number) in [("name | name", 5), ("name.given | name.given", 3)] {
+        let items = compiled(path, "Patient").evaluate(document.root()).unwrap();
+        assert_eq!(items.len(), number, "{path}");
     }
 }
 
@@ -298,9 +311,20 @@ fn a_path_may_start_at_several_types_and_leads_nowhere_in_others() {
             (reference, age)
         );
     }
-    let error = Scope::resources(Release::R4, &["Patient", "Observaton"]).unwrap_err();
-    assert_eq!(error.hint.as_deref(), Some("did you mean `Observation`?"));
-    assert!(Scope::resources(Release::R4, &["Period"]).is_err());
+}
+
+#[test]
+fn a_path_starts_at_resources_that_can_be_sent() {
+    for (name, hint) in [
+        ("Observaton", Some("did you mean `Observation`?")),
+        ("Perio", None),
+        ("Period", Some("did you mean `Person`?")),
+        ("Resource", None),
+        ("DomainResource", None),
+    ] {
+        let error = Scope::resources(Release::R4, &["Patient", name]).unwrap_err();
+        assert_eq!(error.hint.as_deref(), hint, "{name}");
+    }
 }
 
 #[test]

@@ -2,9 +2,27 @@
 
 use super::super::super::Release;
 use super::super::*;
-use super::{refused, scope};
+use super::{compiled, refused};
 
-const ABSENT: &[(&str, Range<usize>, &str)] = &[
+/// A path, and the place and the advice of its error.
+type Advised = (&'static str, Range<usize>, &'static str);
+
+fn all_advised(paths: &[Advised]) {
+    for (path, span, hint) in paths {
+        let error = refused(path, "Patient");
+        let advised = (&error.span, error.hint.as_deref());
+        assert_eq!(advised, (span, Some(*hint)), "{path}");
+    }
+}
+
+/// Paths with the whole text of their errors.
+fn all_told(paths: &[(&str, &str)]) {
+    for (path, message) in paths {
+        assert_eq!(refused(path, "Patient").to_string(), *message, "{path}");
+    }
+}
+
+const ABSENT: &[Advised] = &[
     (
         "name.resolve()",
         5..12,
@@ -78,14 +96,7 @@ const ABSENT: &[(&str, Range<usize>, &str)] = &[
 
 #[test]
 fn what_paths_have_not_is_refused_with_its_place_and_what_to_write() {
-    for (path, span, hint) in ABSENT {
-        let error = refused(path, "Patient");
-        assert_eq!(
-            (&error.span, error.hint.as_deref()),
-            (span, Some(*hint)),
-            "{path}"
-        );
-    }
+    all_advised(ABSENT);
 }
 
 /// A path, the type it starts at, and the place, the finding and the advice of its error.
@@ -189,7 +200,7 @@ fn members_and_types_are_checked_against_the_release() {
     );
 }
 
-const UNCOMPARABLE: &[(&str, Range<usize>, &str)] = &[
+const UNCOMPARABLE: &[Advised] = &[
     (
         "name.use = 'old'",
         0..8,
@@ -273,6 +284,14 @@ const MISUSED: &[(&str, &str)] = &[
         "byte 1: expected an element, found a value that a function made",
     ),
     (
+        "active.not().extension('u')",
+        "byte 1: expected an element, found a value that a function made",
+    ),
+    (
+        "gender.upper().first().id",
+        "byte 1: expected an element, found a value that a function made",
+    ),
+    (
         "birthDate < @1980-13",
         "byte 13: expected a date or time that exists, found another one; write @2026-01-31 or @2026-01-31T10:00:00Z",
     ),
@@ -280,17 +299,8 @@ const MISUSED: &[(&str, &str)] = &[
 
 #[test]
 fn what_cannot_be_compared_is_refused() {
-    for (path, span, hint) in UNCOMPARABLE {
-        let error = refused(path, "Patient");
-        assert_eq!(
-            (&error.span, error.hint.as_deref()),
-            (span, Some(*hint)),
-            "{path}"
-        );
-    }
-    for (path, message) in MISUSED {
-        assert_eq!(refused(path, "Patient").to_string(), *message, "{path}");
-    }
+    all_advised(UNCOMPARABLE);
+    all_told(MISUSED);
 }
 
 const BROKEN: &[(&str, &str)] = &[
@@ -359,42 +369,29 @@ const BROKEN: &[(&str, &str)] = &[
 
 #[test]
 fn what_is_no_path_is_refused_with_its_place() {
-    for (path, message) in BROKEN {
-        assert_eq!(refused(path, "Patient").to_string(), *message, "{path}");
-    }
+    all_told(BROKEN);
 }
 
 #[test]
 fn a_path_has_bounds() {
-    let long = format!("id{}", " ".repeat(MAX_PATH_BYTES));
-    assert_eq!(
-        refused(&long, "Patient").expected,
-        "a path of at most 2,000 bytes"
-    );
-    let wide = "id|".repeat(201) + "id";
-    assert_eq!(refused(&wide, "Patient").expected, "at most 200 terms");
-    let deep = format!("{}id{}", "(".repeat(17), ")".repeat(17));
-    assert_eq!(
-        refused(&deep, "Patient").expected,
-        "at most 16 brackets in each other"
-    );
-    assert!(
-        Path::compile(
-            &deep.replacen('(', "", 1).replacen(')', "", 1),
-            &scope("Patient")
-        )
-        .is_ok()
-    );
+    let deep = |brackets: usize| format!("{}id{}", "(".repeat(brackets), ")".repeat(brackets));
+    for (path, expected) in [
+        (
+            format!("id{}", " ".repeat(MAX_PATH_BYTES)),
+            "a path of at most 2,000 bytes",
+        ),
+        ("id|".repeat(201) + "id", "at most 200 terms"),
+        (deep(MAX_NESTING + 1), "at most 16 brackets in each other"),
+    ] {
+        assert_eq!(refused(&path, "Patient").expected, expected);
+    }
+    compiled(&deep(MAX_NESTING), "Patient");
 }
 
 #[test]
 fn a_time_of_day_is_no_text() {
-    let error = refused(
-        "availableTime.first().availableStartTime = '10:00:00'",
-        "HealthcareService",
-    );
-    assert_eq!(
-        (error.expected.as_str(), error.found.as_str()),
-        ("a time of day", "a text")
-    );
+    let path = "availableTime.first().availableStartTime = '10:00:00'";
+    let error = refused(path, "HealthcareService");
+    assert_eq!(error.expected, "a time of day");
+    assert_eq!(error.found, "a text");
 }
