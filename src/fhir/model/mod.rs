@@ -27,73 +27,104 @@ pub(super) type Element = fhirbolt_element::Element<{ FhirReleases::R5 }>;
 /// What an element has under a name: one element, several, or a value without an element around it.
 pub(super) type Value = fhirbolt_element::Value<{ FhirReleases::R5 }>;
 
+/// What fhirbolt knows of resources whose type it does not know.
+const IN_ANY: &[&str] = &[
+    "id",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "extension",
+    "modifierExtension",
+];
+
 /// Where in a resource something stands, and what the tables of a release say of it.
-pub(super) struct Way(ElementPath);
+pub(super) struct Way {
+    path: ElementPath,
+    /// How many levels it is below the last element that the release has: a path of names that
+    /// nobody knows would take longer with every level.
+    strange: usize,
+}
 
 impl Way {
     /// Before the resource.
     pub(super) fn new(release: Release) -> Way {
-        Way(ElementPath::new(match release {
+        let release = match release {
             Release::R4 => FhirReleases::R4,
             Release::R4B => FhirReleases::R4B,
             Release::R5 => FhirReleases::R5,
-        }))
+        };
+        Way {
+            path: ElementPath::new(release),
+            strange: 0,
+        }
     }
 
     /// Goes to an element of this name, or into a resource of this type.
     pub(super) fn enter(&mut self, name: &str) {
-        self.0.push(name);
+        let is_type = self.path.is_empty() || self.path.current_element_is_resource();
+        if self.strange > 0 || !is_type && !self.has(name) && !IN_ANY.contains(&name) {
+            self.strange += 1;
+        } else {
+            self.path.push(name);
+        }
     }
 
     /// Goes back to where it came from.
     pub(super) fn leave(&mut self) {
-        self.0.pop();
+        match self.strange.checked_sub(1) {
+            Some(strange) => self.strange = strange,
+            None => self.path.pop(),
+        }
     }
 
     /// Whether a value stands here, and no elements but extensions.
     pub(super) fn is_primitive(&self) -> bool {
-        self.0.current_element_is_primitive()
+        self.strange == 0 && self.path.current_element_is_primitive()
     }
 
     /// Whether the element may be there several times.
     pub(super) fn is_array(&self) -> bool {
-        self.0.current_element_is_sequence()
+        self.strange == 0 && self.path.current_element_is_sequence()
     }
 
     /// Whether a resource stands here, such as `contained`.
     pub(super) fn is_resource(&self) -> bool {
-        self.0.current_element_is_resource()
+        self.strange == 0 && self.path.current_element_is_resource()
     }
 
     /// Whether it is an extension.
     pub(super) fn is_extension(&self) -> bool {
-        self.0.current_element_is_extension()
+        self.strange == 0 && self.path.current_element_is_extension()
     }
 
     /// Whether the release has the type of resource or the element at all.
     pub(super) fn is_known(&self) -> bool {
-        self.0.children().is_some()
+        self.strange == 0 && self.path.children().is_some()
     }
 
     /// Whether an element of this name may stand below.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.children().is_some_and(|names| names.contains(name))
+        let names = self.path.children().filter(|_| self.strange == 0);
+        names.is_some_and(|names| names.contains(name))
     }
 
     /// The place of the element of this name among its neighbours.
     fn order(&self, name: &str) -> usize {
-        self.0.position_of_child(name)
+        self.path.position_of_child(name)
     }
 
     fn is_boolean(&self) -> bool {
-        self.0.current_element_is_boolean()
+        self.strange == 0 && self.path.current_element_is_boolean()
     }
 
     fn is_number(&self) -> bool {
-        self.0.current_element_is_decimal()
-            || self.0.current_element_is_integer()
-            || self.0.current_element_is_unsigned_integer()
-            || self.0.current_element_is_positive_integer()
+        self.strange == 0
+            && (self.path.current_element_is_decimal()
+                || self.path.current_element_is_integer()
+                || self.path.current_element_is_unsigned_integer()
+                || self.path.current_element_is_positive_integer())
     }
 
     /// A text as the value that stands here: as a boolean or a number where it is one and should be

@@ -53,7 +53,7 @@ fn part(name: &str, element: &Element, way: &mut Way, out: &mut String) {
 fn close(name: &str, element: &Element, way: &mut Way, out: &mut String) {
     let below = |(_, value): &(&String, &Value)| !matches!(value, Value::Primitive(_));
     let mut below: Vec<(&String, &Value)> = element.iter().filter(below).collect();
-    below.sort_by_key(|(name, _)| way.order(name));
+    below.sort_by_cached_key(|(name, _)| way.order(name));
     if below.is_empty() {
         return out.push_str("/>");
     }

@@ -57,10 +57,14 @@ fn elements_become_the_members_that_json_has_for_them() {
             r#"<f:active xmlns:f="http://hl7.org/fhir" value="true"/>"#,
             r#""active":true"#,
         ),
-        // What no release has, and what stands where only extensions may.
+        // What no release has, with what it has inside, and what stands where only extensions may.
         (
             r#"<shoe><size value="4"/></shoe>"#,
             r#""shoe":{"size":{"value":"4"}}"#,
+        ),
+        (
+            r#"<shoe><active value="true"/></shoe><contained><Shoe><id value="s"/></Shoe></contained>"#,
+            r#""shoe":{"active":{"value":"true"}},"contained":[{"resourceType":"Shoe","id":"s"}]"#,
         ),
         (
             r#"<gender value="male"><gender value="x"/></gender>"#,
@@ -258,6 +262,9 @@ fn what_is_larger_deeper_or_of_more_parts_is_refused() {
             .collect();
         read(&patient(&format!("<a{all}><a{all}/></a>")))
     };
+    let nested = "<item>".repeat(MAX_DEPTH - 1) + &"</item>".repeat(MAX_DEPTH - 1);
+    let nested = format!("<Questionnaire xmlns=\"http://hl7.org/fhir\">{nested}</Questionnaire>");
+    assert!(read(&nested).is_ok());
     assert!(deep(MAX_DEPTH - 1).is_ok() && attributes(64).is_ok() && spaces(31).is_ok());
     let large = vec![b' '; MAX_BYTES + 1];
     for (read, expected) in [
