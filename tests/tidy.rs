@@ -168,6 +168,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap::", &["src/cli/"]),
     ("reqwest::", &["src/alert/"]),
     ("hl7_parser::", &["src/hl7/parsed.rs"]),
+    ("fhirbolt_element::", &["src/fhir/model/"]),
+    ("fhirbolt_shared::", &["src/fhir/model/"]),
     ("backoff::", &["src/retry.rs"]),
     ("opentelemetry::", &["src/telemetry/"]),
     ("opentelemetry_otlp::", &["src/telemetry/"]),

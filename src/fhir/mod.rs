@@ -1,10 +1,14 @@
 //! FHIR R4, R4B and R5 as a language: from a body's bytes to values at paths, and back to an outcome.
 //!
 //! ```text
-//! bytes ─▶ Document::read ─▶ Node ─▶ Path::evaluate ─▶ Item ─▶ DateTime, decimal
+//! XML ─▶ json_of_xml
+//!             ▼
+//!  bytes ─▶ Document::read ─▶ Node ─▶ Path::evaluate ─▶ Item ─▶ DateTime, decimal
 //!    │                        │ check                    ▲
 //!    └───▶ Bundle::read ──▶ Entry, resolve       Path::compile ◀─ definitions
 //!               └── ReadError ─▶ Outcome
+//!
+//!  JSON that careloop made ─▶ Node ─▶ Resource ─▶ JSON or XML to be sent
 //! ```
 //!
 //! Three promises hold for the whole module: no input panics or takes more than its size allows, no
@@ -17,16 +21,19 @@ mod decimal;
 mod definitions;
 mod document;
 mod error;
+mod model;
 mod node;
 mod outcome;
 mod path;
 mod read;
 mod reference;
 mod release;
+mod resource;
 mod same;
 mod shape;
 mod text;
 mod tree;
+mod xml;
 
 #[cfg(test)]
 mod properties;
@@ -39,6 +46,8 @@ pub use outcome::{Issue, Outcome, Severity};
 pub use path::{EvaluateError, Item, Path, PathError, Scope};
 pub use reference::{Found, Reference};
 pub use release::Release;
+pub use resource::Resource;
+pub use xml::json_of_xml;
 
 /// The largest body that is read, in bytes: 32 MiB. Pages and exports are asked for in smaller parts.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;

@@ -390,7 +390,7 @@ fn shown(item: &Item<'_>) -> String {
     }
 }
 
-fn good() -> impl Iterator<Item = (String, Vec<u8>, Release)> {
+pub(crate) fn good() -> impl Iterator<Item = (String, Vec<u8>, Release)> {
     GOOD.iter().flat_map(|(folder, release)| {
         files(folder).map(move |(name, bytes)| (name, bytes, *release))
     })

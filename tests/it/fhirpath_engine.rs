@@ -50,7 +50,9 @@ const PATHS: &[&str] = &[
 
 #[test]
 fn paths_mean_what_another_engine_takes_them_for() {
-    let Some(engine) = engine() else { return };
+    let Some(engine) = engine("fhirpath") else {
+        return;
+    };
     let patient: Value = serde_json::from_str(PATIENT).unwrap();
     for (release, model) in [(Release::R4, "r4"), (Release::R5, "r5")] {
         let asked = PATHS
@@ -65,7 +67,9 @@ fn paths_mean_what_another_engine_takes_them_for() {
 
 #[test]
 fn paths_of_the_corpus_mean_what_another_engine_takes_them_for() {
-    let Some(engine) = engine() else { return };
+    let Some(engine) = engine("fhirpath") else {
+        return;
+    };
     for (folder, release, model) in [
         ("examples-r4", Release::R4, "r4"),
         ("examples-r4b", Release::R4B, "r4"),
@@ -144,7 +148,7 @@ fn compare(engine: &File, release: Release, model: &str, asked: Vec<(Value, Stri
         );
         ours.push((text, values));
     }
-    let theirs = ask(engine, lines);
+    let theirs = ask(engine, "fhirpath.js", lines);
     assert_eq!(theirs.len(), ours.len());
     for ((path, ours), theirs) in ours.iter().zip(&theirs) {
         let same = theirs.as_array().is_some_and(|theirs| {
@@ -170,10 +174,10 @@ fn is_same(a: &Value, b: &Value) -> bool {
 }
 
 /// The answers of the engine, a line each.
-fn ask(engine: &File, lines: String) -> Vec<Value> {
-    let script = File::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/fhirpath.js");
+pub(crate) fn ask(engine: &File, script: &str, lines: String) -> Vec<Value> {
+    let folder = File::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support");
     let mut child = Command::new("node")
-        .arg(script)
+        .arg(folder.join(script))
         .env("NODE_PATH", engine.join("node_modules"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -190,12 +194,12 @@ fn ask(engine: &File, lines: String) -> Vec<Value> {
         .collect()
 }
 
-/// The folder that the engine is installed in.
-fn engine() -> Option<PathBuf> {
-    let folder = std::env::var_os("CARELOOP_TEST_FHIRPATH").map(PathBuf::from);
-    let folder = folder.filter(|folder| folder.join("node_modules/fhirpath").is_dir());
+/// The folder that the engine of this name is installed in.
+pub(crate) fn engine(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CARELOOP_TEST_ENGINES").map(PathBuf::from);
+    let folder = folder.filter(|folder| folder.join("node_modules").join(name).is_dir());
     if folder.is_none() {
-        println!("left out: CARELOOP_TEST_FHIRPATH names no folder with fhirpath.js");
+        println!("left out: CARELOOP_TEST_ENGINES names no folder with {name}.js");
     }
     folder
 }
