@@ -105,7 +105,6 @@ impl Round<'_> {
         let decision = self.decide(&task, record);
         let id = Uuid::now_v7();
         task.decision = Some(id);
-        task.changed_at = now;
         task.mode = self.desk.site.mode_of_task(&task, record);
         let was = before.map(|(state, _)| state);
         let left = was.is_some_and(TaskState::has_left);
@@ -145,6 +144,10 @@ impl Round<'_> {
             effects
                 .audit
                 .push(self.desk.entry("task.create", ("task", Some(task.id))));
+        }
+        // What the EHR tells anew of a task that a team has does not begin the team's time anew.
+        if was != Some(task.state) {
+            task.changed_at = now;
         }
         self.remember(task.ask_at);
         self.remember(Some(task.due_at));

@@ -81,7 +81,7 @@ pub struct TaskRow {
     pub routing_key: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it came into its state, or to its team.
     pub changed_at: Timestamp,
     /// When it must be done; also the broker's expiry.
     pub due_at: Timestamp,

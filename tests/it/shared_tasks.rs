@@ -3,7 +3,7 @@
 
 use careloop::care::FindingState;
 use careloop::clock;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::support::behind::Behind;
@@ -87,12 +87,19 @@ async fn states(hub: &Hub) -> Vec<FindingState> {
     states
 }
 
+/// Since when the team's oldest task waits for an answer.
+async fn unanswered_since(hub: &Hub) -> Timestamp {
+    let teams = hub.store().queue_standings(hub.tenant).await.unwrap();
+    teams[0].oldest_unanswered_at.unwrap()
+}
+
 on_each_store! {
     async fn two_findings_share_a_task_and_each_change_is_a_newer_version(database) {
         let hub = Hub::start(database, Setup::default()).await;
         hub.hear(&[referral("F-1", "R")]).await;
         let tasks = hub.settled().await;
         assert_eq!((tasks.len(), tasks[0].state.as_str()), (1, "requested"));
+        let since = unanswered_since(&hub).await;
         hub.hear(&[ill("D-1")]).await;
         let tasks = hub.settled().await;
         assert_eq!(tasks.len(), 1, "the second finding joins the first one's task");
@@ -104,6 +111,7 @@ on_each_store! {
             .iter()
             .map(|envelope| { let (kind, _, version) = told(envelope); (kind, version) })
             .collect();
+        assert_eq!(since, unanswered_since(&hub).await, "a revision does not begin the team's time anew");
         let expected = [("requested", 1), ("revised", 2), ("revised", 3)];
         assert_eq!(versions, expected.map(|(kind, version)| (kind.to_owned(), version)));
         assert_eq!(kinds(&envelopes[1]), ["referral", "chronic-follow-up"]);
