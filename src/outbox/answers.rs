@@ -207,11 +207,12 @@ impl Answers {
             };
             tx.add_contact_made(&made).await?;
         }
+        self.put_to_rest(tx, event, (person, task, &judged), now)
+            .await?;
         if !judged.is_applied() {
             return Ok(TaskEventEffect::Recorded);
         }
-        self.move_task(tx, event, (person, task, &judged), now)
-            .await?;
+        self.move_task(tx, event, (person, &judged), now).await?;
         Ok(TaskEventEffect::Applied)
     }
 
@@ -250,12 +251,12 @@ impl Answers {
         Ok(())
     }
 
-    /// Moves the task, and puts its finding to rest where the task has ended.
+    /// Moves the task.
     async fn move_task(
         &self,
         tx: &mut Tx,
         event: &TaskEvent,
-        (person, task, judged): (Uuid, &AnsweredTask, &Judged),
+        (person, judged): (Uuid, &Judged),
         now: Timestamp,
     ) -> Result<(), Error> {
         let at = event.at.min(now);
@@ -271,17 +272,29 @@ impl Answers {
             tx.ask_task_at(event.task, when).await?;
             tx.look_at(person, when).await?;
         }
-        if let Some(reason) = judged.rest {
-            let rest = task.findings.iter();
-            for finding in rest.filter(|one| event.topic.is_none_or(|topic| topic == one.id)) {
-                let until = judged.rest_until;
-                let until =
-                    until.unwrap_or_else(|| self.site.rests_until(&finding.rule, reason, now));
-                tx.rest(finding, reason, (at, until)).await?;
-                // One of several reasons leaves the task at once; a whole task is looked at later.
-                let soon = if judged.next.is_none() { now } else { until };
-                tx.look_at(person, soon).await?;
-            }
+        Ok(())
+    }
+
+    /// Puts the findings that are answered to rest.
+    async fn put_to_rest(
+        &self,
+        tx: &mut Tx,
+        event: &TaskEvent,
+        (person, task, judged): (Uuid, &AnsweredTask, &Judged),
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(reason) = judged.rest else {
+            return Ok(());
+        };
+        let at = event.at.min(now);
+        let answered = task.findings.iter();
+        for finding in answered.filter(|one| event.topic.is_none_or(|topic| topic == one.id)) {
+            let until = judged.rest_until;
+            let until = until.unwrap_or_else(|| self.site.rests_until(&finding.rule, reason, now));
+            tx.rest(finding, reason, (at, until)).await?;
+            // One of several reasons leaves the task at once; a whole task is looked at later.
+            let soon = if judged.next.is_none() { now } else { until };
+            tx.look_at(person, soon).await?;
         }
         Ok(())
     }

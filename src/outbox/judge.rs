@@ -86,6 +86,11 @@ pub(super) fn judge(event: &TaskEvent, task: &AnsweredTask, now: Timestamp) -> J
         judged.next.is_none().then_some(Unapplied::State)
     };
     if judged.next.is_none() {
+        let crossed = judged.why == Some(Unapplied::State) && task.state == TaskState::Cancelled;
+        if crossed && event.answer != Answer::Unreachable {
+            // The task was taken back while the person answered: nobody asks again what was settled.
+            judged.rest = effect.rest;
+        }
         return judged;
     }
     judged.rest = effect.rest;

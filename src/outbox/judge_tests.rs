@@ -142,6 +142,16 @@ fn a_call_back_waits_or_outlives_its_task_and_is_never_far() {
     );
 }
 
+#[test]
+fn what_a_person_said_is_heard_though_the_task_was_taken_back_meanwhile() {
+    for answer in Answer::ALL {
+        let judged = judge(&event(*answer), &task(TaskState::Cancelled), now());
+        assert_eq!((judged.next, judged.word()), (None, "state"));
+        let settles = answer.effect().rest.is_some() && *answer != Answer::Unreachable;
+        assert_eq!(judged.rest.is_some(), settles, "{}", answer.name());
+    }
+}
+
 proptest! {
     /// Any answers in any order, late ones and repeats of the past among them.
     #[test]
@@ -160,7 +170,8 @@ proptest! {
             let judged = judge(&said, &known, now() + 100.hours());
             if before.is_terminal() {
                 prop_assert_eq!(judged.next, None);
-                prop_assert!(judged.rest.is_none() && judged.ask_at.is_none());
+                prop_assert!(judged.rest.is_none() || before == TaskState::Cancelled);
+                prop_assert!(judged.ask_at.is_none());
             }
             if let Some(next) = judged.next {
                 known.state = next;

@@ -89,19 +89,27 @@ impl Round<'_> {
     /// a person who opted out was asked for stays ended.
     pub(super) fn is_served(
         &mut self,
-        want: &Want,
+        want: &mut Want,
         record: &mut Record,
         effects: &mut Effects,
     ) -> bool {
         let finding = want.finding();
-        let standing = record.tasks.iter().filter(|task| task.stands_for(finding));
-        let states: Vec<TaskState> = standing.map(|task| task.state).collect();
-        if states.is_empty() {
+        let tasks = record.tasks.iter();
+        let standing: Vec<&TaskRow> = tasks.filter(|task| task.stands_for(finding)).collect();
+        if standing.is_empty() {
             return false;
         }
-        let taken_back = states.iter().all(|state| *state == TaskState::Cancelled);
+        let mut states = standing.iter().map(|task| task.state);
+        let taken_back = states.all(|state| state == TaskState::Cancelled);
         if !taken_back || !record.opt_outs.is_empty() {
             return true;
+        }
+        // What is done and lacks only its records is not asked of the person.
+        if standing
+            .iter()
+            .any(|task| task.asks_for_records_of(finding))
+        {
+            want.ask_for_records();
         }
         let Some(alone) = self.alone(want, record) else {
             return true;

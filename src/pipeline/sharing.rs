@@ -34,12 +34,16 @@ impl Want {
     pub(super) fn anew(mut self, wider: Option<String>, records: bool, now: Timestamp) -> Self {
         self.wider = wider;
         if records {
-            self.topic.code = TaskCode::RecordsRequest;
+            self.ask_for_records();
         }
         if self.topic.due_at <= now {
             self.topic.due_at = now + UNDATED;
         }
         self
+    }
+
+    pub(super) fn ask_for_records(&mut self) {
+        self.topic.code = TaskCode::RecordsRequest;
     }
 
     /// Whose want it is.

@@ -17,7 +17,7 @@ use crate::config::Pace;
 use crate::guard::{Panicked, guarded};
 use crate::site::Feed;
 use crate::step::{Step, gather};
-use crate::store::{Claim, Claimed, Lease, TenantKeys};
+use crate::store::{Ahead, Claim, Claimed, Lease, TenantKeys};
 
 /// One source's worker.
 pub struct Worker {
@@ -83,20 +83,21 @@ impl Worker {
         };
         let lease =
             SignedDuration::try_from(self.pace.lease).unwrap_or(SignedDuration::from_secs(60));
+        let holds = self.holds(clock::now(), lease).await?;
         let mut batch = std::mem::take(ahead);
-        if !self.holds(clock::now(), lease).await? {
+        if !holds {
             self.give_back(&claims(&batch), false).await;
             return Ok(Step::Idle);
         }
         if batch.is_empty() {
-            let Some((claimed, keys)) = self.claim(lease).await? else {
+            let Some((claimed, keys)) = self.claim(lease, Ahead::No).await? else {
                 return Ok(Step::Idle);
             };
             batch = self.pipeline.read(feed, &keys, claimed);
         }
         let (step, own) = (Step::after(batch.len(), self.pace.batch), claims(&batch));
-        // What was claimed before may be what killed the process: it goes alone, and nobody after it
-        // is claimed meanwhile, who would use up attempts.
+        // What was claimed before may be what killed the process: it goes alone, and nothing is claimed
+        // ahead of it or beside it that would use up attempts.
         let goes_on = step == Step::Worked && batch.iter().all(|read| read.claimed.attempts == 1);
         let next = async {
             if goes_on {
@@ -122,33 +123,49 @@ impl Worker {
         Ok(step)
     }
 
+    /// Claims what waits, with the keys to read it by.
     async fn claim(
         &self,
         lease: SignedDuration,
+        ahead: Ahead,
     ) -> Result<Option<(Vec<Claimed>, Arc<TenantKeys>)>, Error> {
         let (store, tenant) = (&self.pipeline.store, self.pipeline.tenant());
         let now = clock::now();
+        let until = (now, now + lease, ahead);
         let claimed = store
-            .claim_messages(tenant, &self.source, self.pace.batch, (now, now + lease))
+            .claim_messages(tenant, &self.source, self.pace.batch, until)
             .await?;
         if claimed.is_empty() {
             return Ok(None);
         }
-        let keys = store.read(tenant).await?.shared_keys();
-        Ok(Some((claimed, keys)))
+        match store.read(tenant).await {
+            Ok(tx) => Ok(Some((claimed, tx.shared_keys()))),
+            Err(error) => {
+                let own: Vec<Claim> = claimed.iter().map(|one| one.claim).collect();
+                self.give_back(&own, false).await;
+                Err(error.into())
+            }
+        }
     }
 
     /// Reads on a thread of its own: this one has a batch to write.
     async fn read_ahead(&self, lease: SignedDuration) -> Result<Vec<Read>, Error> {
-        let Some((claimed, keys)) = self.claim(lease).await? else {
+        let Some((claimed, keys)) = self.claim(lease, Ahead::Yes).await? else {
             return Ok(Vec::new());
         };
+        let own: Vec<Claim> = claimed.iter().map(|one| one.claim).collect();
         let (pipeline, source) = (self.pipeline.clone(), self.source.clone());
         let read = tokio::task::spawn_blocking(move || {
             let feed = pipeline.site.feeds.get(&source);
             feed.map_or_else(Vec::new, |feed| pipeline.read(feed, &keys, claimed))
         });
-        Ok(read.await.map_err(|_panic| Panicked)?)
+        match read.await {
+            Ok(batch) => Ok(batch),
+            Err(_panic) => {
+                self.give_back(&own, true).await;
+                Err(Panicked.into())
+            }
+        }
     }
 
     /// Gives claims back; the attempt is `counted` or not.

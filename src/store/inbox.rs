@@ -25,6 +25,15 @@ struct StoredMessage {
 /// Bytes of messages claimed together: a batch is in memory as a whole.
 const TOGETHER_BYTES: i64 = 16 * 1024 * 1024;
 
+/// What may be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// What waits, in order: nothing past a message whose claim of before has not ended.
+    No,
+    /// What follows the claims under way, where none of it was claimed before.
+    Yes,
+}
+
 /// A claim of one message: it ends with its token.
 #[derive(Clone, Copy)]
 pub struct Claim {
@@ -81,7 +90,8 @@ impl Store {
     }
 
     /// Claims up to `limit` waiting messages of a source, oldest first, until `until`. The attempt
-    /// is committed before any work, so that a message that kills the process is found out.
+    /// is committed before any work, so that a message that kills the process is found out. Only who
+    /// has the source's lease may claim.
     ///
     /// # Errors
     /// When the store is away.
@@ -90,12 +100,12 @@ impl Store {
         tenant: TenantId,
         source: &str,
         limit: u32,
-        (now, until): (Timestamp, Timestamp),
+        (now, until, ahead): (Timestamp, Timestamp, Ahead),
     ) -> Result<Vec<Claimed>, Error> {
-        let fresh = self.fresh_ahead(tenant, source, limit, now).await?;
-        let Some(limit) = fresh else {
+        let limit = self.claimable(tenant, source, limit, (now, ahead)).await?;
+        if limit == 0 {
             return Ok(Vec::new());
-        };
+        }
         let token = Uuid::now_v7();
         let mut tx = self.write(tenant).await?;
         // An array, because PostgreSQL runs it once: a join would run the limited look again for each
@@ -144,33 +154,40 @@ impl Store {
 
     /// How many waiting messages may be claimed together. One that was claimed before and has no
     /// outcome goes alone, so that one that kills the process does not use up its neighbours'
-    /// attempts. `None` when nothing waits.
-    async fn fresh_ahead(
+    /// attempts.
+    async fn claimable(
         &self,
         tenant: TenantId,
         source: &str,
         limit: u32,
-        now: Timestamp,
-    ) -> Result<Option<i64>, Error> {
+        (now, ahead): (Timestamp, Ahead),
+    ) -> Result<i64, Error> {
         let mut tx = self.read(tenant).await?;
-        let ahead = rows!(
+        let waiting = rows!(
             tx,
-            (i64, i64),
-            "SELECT attempts, body_bytes FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' AND (claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT $4",
+            (i64, i64, bool),
+            "SELECT attempts, body_bytes, claim_until IS NOT NULL AND claim_until >= $3 FROM message WHERE tenant = $1 AND source = $2 AND state = 'waiting' \
+             AND ($5 = 0 OR claim_until IS NULL OR claim_until < $3) ORDER BY id LIMIT $4",
             source,
             now.as_microsecond(),
-            i64::from(limit)
+            i64::from(limit),
+            i64::from(ahead == Ahead::Yes)
         )?;
         let mut bytes = 0_i64;
-        let fresh = ahead
+        let fresh = waiting
             .iter()
-            .take_while(|(attempts, size)| {
+            .take_while(|(attempts, size, _)| {
                 bytes = bytes.saturating_add(*size);
                 *attempts == 0 && bytes <= TOGETHER_BYTES
             })
             .count();
-        let together = i64::try_from(fresh.max(1)).unwrap_or(1);
-        Ok((!ahead.is_empty()).then_some(together))
+        let is_free = |(attempts, _, taken): &(i64, i64, bool)| {
+            !taken && (*attempts == 0 || ahead == Ahead::No)
+        };
+        if !waiting.first().is_some_and(is_free) {
+            return Ok(0);
+        }
+        Ok(i64::try_from(fresh.max(1)).unwrap_or(1))
     }
 
     /// Gives claims back. The attempt is `counted` unless the store failed and not the message.

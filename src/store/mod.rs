@@ -65,7 +65,7 @@ pub use effects::{
 };
 pub use feedback::{ContactMade, Returned, StandingHold};
 pub use identity::{LinkRow, Owner};
-pub use inbox::{Claim, Claimed};
+pub use inbox::{Ahead, Claim, Claimed};
 pub use key_status::{KeyStatus, Period};
 pub use keys::TenantKeys;
 pub use lanes::Lease;

@@ -127,6 +127,12 @@ impl TaskRow {
         self.live_topics().any(|topic| topic.finding == finding)
     }
 
+    /// Whether it asks somebody else for the records of what closes the finding.
+    pub fn asks_for_records_of(&self, finding: Uuid) -> bool {
+        let mut topics = self.live_topics();
+        topics.any(|one| one.finding == finding && one.code == TaskCode::RecordsRequest)
+    }
+
     /// Adds a reason, unless the finding has one that stands; one that had ended comes back at the
     /// end of the list.
     pub fn add_topic(&mut self, topic: TaskTopic) {

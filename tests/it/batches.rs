@@ -7,9 +7,11 @@ use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::peer::lines;
+use crate::support::wait::until;
 
 use careloop::clock;
-use careloop::store::PLANNING;
+use careloop::store::{Ahead, Lease, PLANNING};
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 const DIABETES: &str = "DG1|1||E11.9^Type 2 diabetes^I10C|||F";
@@ -247,4 +249,39 @@ async fn postgresql_plans_for_many_people_while_there_are_few() {
         assert!(found, "{statement}: {plan:#?}");
     }
     hub.daemon.stop().await;
+}
+
+on_each_store! {
+    async fn nothing_is_claimed_past_a_claim_and_nothing_ahead_that_was_claimed_before(database) {
+        let setup = Setup { pace: "lease = \"1s\"".to_owned(), ..Setup::default() };
+        let hub = Hub::start(database, setup).await;
+        // Another process has the source, from the moment on when this one's own lease is over.
+        let (lease, then) = (Lease::new("source:adt"), clock::now() + SignedDuration::from_hours(1));
+        let until_then = then + SignedDuration::from_hours(1);
+        assert!(hub.store().hold(hub.tenant, &lease, then, until_then).await.unwrap());
+        let taken = clock::now();
+        until("the hub's own lease is over", async || {
+            (clock::now() > taken + SignedDuration::from_secs(1)).then_some(())
+        })
+        .await;
+        let mut peer = hub.peer("adt").await;
+        for number in ["TEST-1", "TEST-2", "TEST-3", "TEST-4"] {
+            let told = message("ADT^A28", number, "03011200", &pid(number, "Example", "(518)555-0101", ""), "");
+            assert_eq!(peer.send_bytes(told.as_bytes()).await.code, "AA");
+        }
+        let claim = async |limit: u32, minutes: i64, ahead: Ahead| {
+            let now = clock::now() + SignedDuration::from_mins(minutes);
+            let until = (now, now + SignedDuration::from_mins(1), ahead);
+            let claimed = hub.store().claim_messages(hub.tenant, "adt", limit, until).await;
+            claimed.unwrap().len()
+        };
+        assert_eq!(claim(2, 0, Ahead::No).await, 2);
+        assert_eq!(claim(2, 0, Ahead::No).await, 0, "two are claimed and come first");
+        assert_eq!(claim(1, 0, Ahead::Yes).await, 1, "what follows them may be claimed ahead");
+        // Their claims have ended without an outcome: they go alone, and nobody ahead of them.
+        assert_eq!(claim(4, 5, Ahead::Yes).await, 0);
+        assert_eq!(claim(4, 5, Ahead::No).await, 1);
+        assert_eq!(claim(4, 5, Ahead::No).await, 0);
+        hub.daemon.stop().await;
+    }
 }

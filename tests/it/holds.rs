@@ -17,8 +17,8 @@ use crate::support::operator::ASKER;
 use crate::support::said::{Said, hours_ago};
 use crate::support::wait::until;
 
-/// A hub whose CRM has reported that its only person is dead.
-async fn reported(database: Database, broker: &Broker) -> (Hub, Uuid) {
+/// A hub whose CRM has reported that its only person, of the task that is told, is dead.
+async fn reported(database: Database, broker: &Broker) -> (Hub, Uuid, Uuid) {
     let setup = Setup {
         broker: Some(broker.url()),
         ..Setup::default()
@@ -31,7 +31,7 @@ async fn reported(database: Database, broker: &Broker) -> (Hub, Uuid) {
     let death = answer("crm-1", task, "reported-deceased", "");
     say(&channel, &death).await;
     hub.until_task_is(person, "cancelled").await;
-    (hub, person)
+    (hub, person, task)
 }
 
 async fn holds(hub: &Hub) -> Vec<Value> {
@@ -58,7 +58,7 @@ fn release(person: &str) -> Vec<&str> {
 on_each_store! {
     async fn a_hold_is_listed_and_released_by_name_and_then_the_person_is_asked_again(database) {
         let Some(broker) = broker::share().await else { return };
-        let (hub, person) = reported(database, &broker).await;
+        let (hub, person, _) = reported(database, &broker).await;
         let listed = holds(&hub).await;
         assert_eq!(listed.len(), 1, "{listed:?}");
         assert_eq!(listed[0]["person"], person.to_string());
@@ -98,7 +98,7 @@ on_each_store! {
 on_each_store! {
     async fn a_hold_ends_when_the_ehr_itself_tells_of_the_death(database) {
         let Some(broker) = broker::share().await else { return };
-        let (hub, _) = reported(database, &broker).await;
+        let (hub, ..) = reported(database, &broker).await;
         assert_eq!(holds(&hub).await.len(), 1);
         let died = |id, died, hours| Said { died, at: hours_ago(hours), ..Said::of("ADT^A08", id, "TEST-1") };
         hub.hear(&[died("DEATH", "Y", 3)]).await;
@@ -110,6 +110,27 @@ on_each_store! {
             states(&hub).await.contains("requested").then_some(())
         })
         .await;
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn what_a_person_said_while_a_hold_took_the_task_back_is_not_asked_again(database) {
+        let Some(broker) = broker::share().await else { return };
+        let (hub, person, task) = reported(database, &broker).await;
+        let (_connection, channel) = broker.channel().await;
+        say(&channel, &answer("crm-2", task, "declined", "")).await;
+        let behind = Behind::open(&hub.database).await;
+        until("the answer is recorded", || async {
+            let told = behind.texts("SELECT effect FROM task_event WHERE kind = 'declined'").await;
+            (told == ["state"]).then_some(())
+        })
+        .await;
+        behind.close().await;
+        hub.run(&release(&person.to_string())).await;
+        let again = diagnosed("TEST-1", "(518)555-0109").replace("A08-TEST-1", "A08-AGAIN");
+        hub.peer("adt").await.send_bytes(again.as_bytes()).await;
+        assert!(!states(&hub).await.contains("requested"), "the person has declined");
         hub.daemon.stop().await;
     }
 }
