@@ -237,6 +237,16 @@ impl Round<'_> {
             let author = Shared::new(Author::new(&format!("glue-{}", broker.is_some())));
             load::send(glue.address, 8, author.several(WARM_UP)).await?;
             self.loads((glue.address, name), &author, figures).await?;
+            if broker.is_some() {
+                // What the machine leaves of such a goal to somebody who does less.
+                let most = figures.latest(&format!("{name}/s, {}", noun(MANY)));
+                let most = most.context("a rate")?;
+                let lasting = LASTING / u32::try_from(self.scale)?;
+                let seen =
+                    load::send_at(glue.address, (MANY, most / 2.0), &author, lasting).await?;
+                figures.add("glue, open loop p50 ms", seen.wait((50, 100)));
+                figures.add("glue, open loop p99 ms", seen.wait((99, 100)));
+            }
         }
         Ok(())
     }

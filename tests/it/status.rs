@@ -82,8 +82,8 @@ on_each_store! {
         assert!(page.matches("riverside.main.coordination").count() >= 2, "{page}");
         assert!(watch.try_wait().unwrap().is_none(), "it goes on looking");
         let id = watch.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert_eq!(watch.wait().await.unwrap().signal(), Some(2), "Ctrl-C ends it");
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(watch.wait().await.unwrap().signal(), Some(15), "a signal ends it");
 
         drop(reads);
         connection.close(200, "done".into()).await.unwrap();
