@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::support::behind::Behind;
 use crate::support::clinic::{diagnosed, merged, registered, told};
+use crate::support::database::Database;
 use crate::support::hub::{Hub, Setup};
 use crate::support::on_each_store;
 use crate::support::operator::BY;
@@ -112,12 +113,19 @@ on_each_store! {
     }
 }
 
+/// A hub whose only person has a task that left.
+async fn asked(database: Database) -> (Hub, Uuid) {
+    let hub = Hub::start(database, Setup::default()).await;
+    let told = diagnosed("TEST-1", PHONE);
+    hub.peer("adt").await.send_bytes(told.as_bytes()).await;
+    hub.settled().await;
+    let person = hub.person("TEST-1").await;
+    (hub, person)
+}
+
 on_each_store! {
     async fn a_denial_withdraws_a_task_that_was_sent_as_its_second_version(database) {
-        let hub = Hub::start(database, Setup::default()).await;
-        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
-        hub.settled().await;
-        let person = hub.person("TEST-1").await;
+        let (hub, person) = asked(database).await;
         assert_eq!(hub.task_of(person).await.state, "requested");
         record(&hub, person, "deny").await;
         hub.until_task_is(person, "cancelled").await;
@@ -135,10 +143,7 @@ on_each_store! {
 
 on_each_store! {
     async fn what_a_denial_took_back_is_asked_anew_where_consent_is_given_again(database) {
-        let hub = Hub::start(database, Setup::default()).await;
-        hub.peer("adt").await.send_bytes(diagnosed("TEST-1", PHONE).as_bytes()).await;
-        hub.settled().await;
-        let person = hub.person("TEST-1").await;
+        let (hub, person) = asked(database).await;
         let first = hub.task_of(person).await;
         record(&hub, person, "deny").await;
         hub.until_task_is(person, "cancelled").await;

@@ -194,7 +194,9 @@ fn an_unfinished_switch_of_characters_swallows_nothing_of_the_answer() {
     let halved = b"MSH|^~\xff&|APP|FAC|HUB|A|2026||ADT^A08\x81||T1|P|2.5||||||GB 18030-2000";
     // `$` separates, and is the middle of the switch that MSH-5 lies behind.
     let parted = b"MSH$^~\\&$APP$\x1b$(\x1b$(D\x1b$B1$2026$$ADT^A08";
-    for msh in [switched.as_slice(), halved, parted] {
+    // MSH-2 ends in half a switch, where nothing has a meaning any more.
+    let declared = b"MSH|^~\\&#:+\x1b|\x1b(J'\0\0''\x8d!-b|P|:|\x1b|\x1b(J'";
+    for msh in [switched.as_slice(), halved, parted, declared] {
         let header = Header::read(msh).ok().or_else(|| Header::salvage(msh));
         let bytes = answer(header.as_ref(), &Msa::of(AckCode::AA), &now, "ID-1");
         let read = Header::read(&bytes).unwrap();

@@ -167,13 +167,17 @@ impl<'h> Writer<'h> {
         self.segment(fields)
     }
 
-    /// MSH-2 as sent; nothing where it is not what the answer is written with, because the sender's
-    /// could not be used (see [`Header::salvage`]).
+    /// MSH-2 as sent, up to what no delimiter can be: it would switch the charset of what follows, and
+    /// has no meaning there. Nothing where it is not what the answer is written with, because the
+    /// sender's could not be used (see [`Header::salvage`]).
     fn encoding_characters(&self) -> &'h [u8] {
+        let sent = self.echo(2);
+        let end = sent.iter().position(|byte| !byte.is_ascii_graphic());
+        let own = sent.get(..end.unwrap_or(sent.len())).unwrap_or_default();
         let field = [self.delimiters.field];
-        let msh = [b"MSH".as_slice(), &field, self.echo(2), &field].concat();
+        let msh = [b"MSH".as_slice(), &field, own, &field].concat();
         match Delimiters::read(&msh) {
-            Ok(read) if read == self.delimiters => self.echo(2),
+            Ok(read) if read == self.delimiters => own,
             _ => b"",
         }
     }

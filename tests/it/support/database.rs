@@ -22,6 +22,18 @@ pub(crate) struct Database {
     pub(crate) folder: TempDir,
 }
 
+/// Makes an empty database, and closes the pool that may do so.
+async fn created(pool: sqlx::PgPool) -> String {
+    let name = format!("t_{}", Uuid::now_v7().simple());
+    let statement = format!("CREATE DATABASE {name} OWNER {OWNER}");
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    name
+}
+
 impl Database {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -43,7 +55,6 @@ impl Database {
             println!("left out: no PostgreSQL; run the tests by tests/run");
             return None;
         };
-        let name = format!("t_{}", Uuid::now_v7().simple());
         let pool = sqlx::PgPool::connect(&server).await.unwrap();
         for role in [OWNER, APPLICATION] {
             let statement = format!(
@@ -54,12 +65,7 @@ impl Database {
                 .await
                 .unwrap();
         }
-        let statement = format!("CREATE DATABASE {name} OWNER {OWNER}");
-        sqlx::query(sqlx::AssertSqlSafe(statement))
-            .execute(&pool)
-            .await
-            .unwrap();
-        pool.close().await;
+        let name = created(pool).await;
         let (base, _) = server.rsplit_once('/').unwrap();
         let (_, host) = base.rsplit_once('@').unwrap();
         let owner = format!("postgres://{OWNER}@{host}/{name}");
@@ -78,14 +84,8 @@ impl Database {
             let url = format!("sqlite:{}?mode=rwc", file.display());
             return Behind::Sqlite(sqlx::SqlitePool::connect(&url).await.unwrap());
         };
-        let name = format!("t_{}", Uuid::now_v7().simple());
         let pool = sqlx::PgPool::connect(behind).await.unwrap();
-        let statement = format!("CREATE DATABASE {name} OWNER {OWNER}");
-        sqlx::query(sqlx::AssertSqlSafe(statement))
-            .execute(&pool)
-            .await
-            .unwrap();
-        pool.close().await;
+        let name = created(pool).await;
         let (base, _) = behind.rsplit_once('/').unwrap();
         let pool = sqlx::PgPool::connect(&format!("{base}/{name}")).await;
         Behind::Postgres(pool.unwrap())
