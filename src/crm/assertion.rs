@@ -70,7 +70,7 @@ impl Payload {
 /// What one source last said about one thing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Assertion {
-    /// The person whose row it is; merged people keep their own rows.
+    /// The person of whom it was said; merged people keep their own.
     pub person: Uuid,
     /// What it is about.
     pub group: Group,
@@ -182,7 +182,7 @@ impl Origin<'_> {
         let mut next = old.clone();
         note(&mut next.history, (self.event_time, change.status));
         if !self.may_replace(Some(assertion)) {
-            // A late message is history, not news: the row keeps its own message and time.
+            // A late message is history, not news: the assertion keeps its own message and time.
             if next == *old {
                 return Vec::new();
             }

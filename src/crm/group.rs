@@ -1,6 +1,6 @@
 //! What can be asserted: the groups of fields that stand and fall together.
 
-/// What an assertion is about. One row a group, a source and a natural key.
+/// What an assertion is about. One stands of a group, a source and a natural key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// Names.

@@ -131,9 +131,9 @@ impl Worker {
     ) -> Result<Option<(Vec<Claimed>, Arc<TenantKeys>)>, Error> {
         let (store, tenant) = (&self.pipeline.store, self.pipeline.tenant());
         let now = clock::now();
-        let until = (now, now + lease, ahead);
+        let when = (now, now + lease, ahead);
         let claimed = store
-            .claim_messages(tenant, &self.source, self.pace.batch, until)
+            .claim_messages(tenant, &self.source, self.pace.batch, when)
             .await?;
         if claimed.is_empty() {
             return Ok(None);
