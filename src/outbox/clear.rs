@@ -91,8 +91,7 @@ impl Relay {
             // What is being committed decides, so the question waits for it.
             return (due.clearing(Then::Wait(*now + UNTIL_COMMITTED)), None);
         }
-        let late = task.due_at <= *now && !task.detail.code.has_own_hour();
-        if late && !task.state.is_terminal() {
+        if task.is_late(*now) && !task.state.is_terminal() {
             // Whether it ends or gets another date is the pipeline's to say.
             return (due.clearing(Then::Late(*now + UNTIL_DATED)), None);
         }

@@ -86,8 +86,12 @@ pub(super) fn judge(event: &TaskEvent, task: &AnsweredTask, now: Timestamp) -> J
         judged.next.is_none().then_some(Unapplied::State)
     };
     if judged.next.is_none() {
-        let crossed = judged.why == Some(Unapplied::State) && task.state == TaskState::Cancelled;
-        if crossed && event.answer != Answer::Unreachable {
+        let is_last = task.last_at.is_none_or(|last| event.at >= last);
+        let is_taken_back = task.state == TaskState::Cancelled && is_last;
+        if judged.why == Some(Unapplied::State)
+            && is_taken_back
+            && event.answer != Answer::Unreachable
+        {
             // The task was taken back while the person answered: nobody asks again what was settled.
             judged.rest = effect.rest;
         }

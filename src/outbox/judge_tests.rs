@@ -149,6 +149,14 @@ fn what_a_person_said_is_heard_though_the_task_was_taken_back_meanwhile() {
         assert_eq!((judged.next, judged.word()), (None, "state"));
         let settles = answer.effect().rest.is_some() && *answer != Answer::Unreachable;
         assert_eq!(judged.rest.is_some(), settles, "{}", answer.name());
+        // The person's own refusal may have ended it: what was said before settles nothing any more.
+        let mut declined = task(TaskState::Cancelled);
+        declined.last_at = Some(now() + 1.hour());
+        assert!(
+            judge(&event(*answer), &declined, now() + 2.hours())
+                .rest
+                .is_none()
+        );
     }
 }
 

@@ -1,6 +1,5 @@
 //! Findings whose task has ended and that nothing has closed: when they are raised again, and to whom.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::findings::Round;
@@ -18,8 +17,8 @@ pub(super) struct Anew {
 
 impl Anew {
     /// The want as it is to be after the rest.
-    pub(super) fn of(self, want: Want, now: Timestamp) -> Want {
-        want.anew(self.wider, self.records, now)
+    pub(super) fn of(self, want: Want) -> Want {
+        want.anew(self.wider, self.records)
     }
 }
 
@@ -84,25 +83,25 @@ impl Round<'_> {
         })
     }
 
-    /// Whether a finding has a task that serves it, or had one that came to its end. Where consent, a
-    /// hold or the person's record took back what had left, and no longer does, it asks anew; what
-    /// a person who opted out was asked for stays ended.
-    pub(super) fn is_served(
+    /// The want, unless its finding has a task that serves it, or had one that came to its end. Where
+    /// consent, a hold or the person's record took back what had left, and no longer does, it asks
+    /// anew; what a person who opted out was asked for stays ended.
+    pub(super) fn unserved(
         &mut self,
-        want: &mut Want,
+        mut want: Want,
         record: &mut Record,
         effects: &mut Effects,
-    ) -> bool {
+    ) -> Option<Want> {
         let finding = want.finding();
         let tasks = record.tasks.iter();
         let standing: Vec<&TaskRow> = tasks.filter(|task| task.stands_for(finding)).collect();
         if standing.is_empty() {
-            return false;
+            return Some(want);
         }
         let mut states = standing.iter().map(|task| task.state);
         let taken_back = states.all(|state| state == TaskState::Cancelled);
         if !taken_back || !record.opt_outs.is_empty() {
-            return true;
+            return None;
         }
         // What is done and lacks only its records is not asked of the person.
         if standing
@@ -111,16 +110,14 @@ impl Round<'_> {
         {
             want.ask_for_records();
         }
-        let Some(alone) = self.alone(want, record) else {
-            return true;
-        };
+        let alone = self.alone(&want, record)?;
         let decision = self.decide(&alone, record);
         if matches!(decision.result, Outcome::Deny | Outcome::HumanReview) {
             self.remember(decision.look_again_at);
-            return true;
+            return None;
         }
         self.end_in_finished(finding, TopicEnd::Denied, record, effects);
-        false
+        Some(want)
     }
 
     /// Ends the reason of a finding in the tasks that are over, so that they no longer stand for it.

@@ -123,8 +123,8 @@ impl Round<'_> {
             .filter(|verdict| rule.asks_for_task(verdict))?;
         let told = step.event == Some(FindingEvent::Found);
         let anew = self.wake((&finding, told), record, effects)?;
-        let mut want = anew.of(self.want(rule, verdict, &finding), self.desk.cause.now);
-        (!self.is_served(&mut want, record, effects)).then_some(want)
+        let want = anew.of(self.want(rule, verdict, &finding));
+        self.unserved(want, record, effects)
     }
 
     /// Ends the reason of a finding in whichever unfinished task it stands.

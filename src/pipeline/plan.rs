@@ -89,7 +89,7 @@ impl Desk<'_> {
         effects
             .audit
             .push(self.entry("message.apply", ("person", Some(record.person))));
-        effects.said = record.assertions.changed();
+        effects.said = record.assertions.take_changed();
         record.follow(&effects);
         others.insert(0, (effects, record));
         (others, gated)
@@ -115,7 +115,7 @@ impl Desk<'_> {
             ..Effects::default()
         };
         record.assertions.take(|told| told.message == message);
-        effects.said = record.assertions.changed();
+        effects.said = record.assertions.take_changed();
         let view = self.site.view(&record.assertions);
         self.contacts(&view, &mut record, &mut effects);
         findings::reconcile(self, &mut record, (&view, true), &mut effects);

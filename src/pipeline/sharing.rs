@@ -31,13 +31,10 @@ pub(super) struct Want {
 impl Want {
     /// What the finding asks for after its last task came to nothing or ran its course: of a wider
     /// team, or for somebody else's records.
-    pub(super) fn anew(mut self, wider: Option<String>, records: bool, now: Timestamp) -> Self {
+    pub(super) fn anew(mut self, wider: Option<String>, records: bool) -> Self {
         self.wider = wider;
         if records {
             self.ask_for_records();
-        }
-        if self.topic.due_at <= now {
-            self.topic.due_at = now + UNDATED;
         }
         self
     }
@@ -99,7 +96,7 @@ impl Round<'_> {
         let now = self.desk.cause.now;
         for task in &mut record.tasks {
             let unheard = !task.state.is_terminal() && !was_told(task);
-            if unheard && task.due_at <= now && !task.detail.code.has_own_hour() {
+            if unheard && task.is_late(now) {
                 task.put_off(now, now + UNDATED);
             }
         }
@@ -269,7 +266,7 @@ impl Round<'_> {
             decision: None,
             detail: want.detail(),
         };
-        if task.due_at <= now && !task.detail.code.has_own_hour() {
+        if task.is_late(now) {
             task.put_off(now, now + UNDATED);
         }
         task.mode = site.mode_of_task(&task, record);

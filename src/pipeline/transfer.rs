@@ -219,7 +219,7 @@ impl Desk<'_> {
         given
             .audit
             .push(self.entry("person.move", ("person", Some(giver.person))));
-        given.said = giver.assertions.changed();
+        given.said = giver.assertions.take_changed();
         giver.follow(&given);
         (given, giver)
     }

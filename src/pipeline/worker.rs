@@ -130,22 +130,14 @@ impl Worker {
         ahead: Ahead,
     ) -> Result<Option<(Vec<Claimed>, Arc<TenantKeys>)>, Error> {
         let (store, tenant) = (&self.pipeline.store, self.pipeline.tenant());
+        // First, so that nothing can fail between the claim and who holds it.
+        let keys = store.tenant_keys(tenant).await?;
         let now = clock::now();
         let when = (now, now + lease, ahead);
         let claimed = store
             .claim_messages(tenant, &self.source, self.pace.batch, when)
             .await?;
-        if claimed.is_empty() {
-            return Ok(None);
-        }
-        match store.read(tenant).await {
-            Ok(tx) => Ok(Some((claimed, tx.shared_keys()))),
-            Err(error) => {
-                let own: Vec<Claim> = claimed.iter().map(|one| one.claim).collect();
-                self.give_back(&own, false).await;
-                Err(error.into())
-            }
-        }
+        Ok((!claimed.is_empty()).then_some((claimed, keys)))
     }
 
     /// Reads on a thread of its own: this one has a batch to write.

@@ -55,8 +55,8 @@ impl Assertions {
         gone
     }
 
-    /// The rows that differ from those that were told last.
-    pub fn changed(&mut self) -> Vec<Said> {
+    /// The rows that differ from those that were taken last; they count as written.
+    pub fn take_changed(&mut self) -> Vec<Said> {
         let changed = std::mem::take(&mut self.changed).into_iter();
         let said = changed.map(|(person, message)| {
             let of_row = |told: &&Assertion| told.person == person && told.message == message;
@@ -281,14 +281,14 @@ mod tests {
                 }
                 let goes = Uuid::from_u128(gone.into());
                 told.take(|one| one.message == goes);
-                for said in told.changed() {
+                for said in told.take_changed() {
                     let row = (said.person, said.message);
                     match Cell::of(&said.assertions) {
                         Some(cell) => stored.insert(row, serde_json::to_vec(&cell).unwrap()),
                         None => stored.remove(&row),
                     };
                 }
-                prop_assert!(told.changed().is_empty());
+                prop_assert!(told.take_changed().is_empty());
                 let read = stored.iter().flat_map(|((person, message), cell)| {
                     let cell: Cell<'_> = serde_json::from_slice(cell).unwrap();
                     cell.open(*person, *message)
@@ -306,7 +306,7 @@ mod tests {
         told.put(assertion((1, false, 0, 3, false)));
         assert_eq!(told.len(), 2);
         let rows: Vec<(u128, usize)> = told
-            .changed()
+            .take_changed()
             .iter()
             .map(|said| (said.message.as_u128(), said.assertions.len()))
             .collect();

@@ -69,7 +69,7 @@ impl Tx {
         let told = among!(
             self,
             (Uuid, Uuid),
-            "SELECT DISTINCT message, person FROM assertion WHERE tenant = $1 AND message = ANY($2)",
+            "SELECT message, person FROM assertion WHERE tenant = $1 AND message = ANY($2)",
             messages
         )?;
         for (message, person) in told {

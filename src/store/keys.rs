@@ -135,7 +135,11 @@ pub(super) fn number(id: i64) -> KeyId {
 }
 
 impl Store {
-    pub(super) async fn tenant_keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, Error> {
+    /// The keys of a tenant, kept once they were read.
+    ///
+    /// # Errors
+    /// When the store is away, or there is no such tenant.
+    pub async fn tenant_keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, Error> {
         let known = self.keys.read().await.get(&tenant).map(Arc::clone);
         if let Some(keys) = known {
             if keys.is_old() {

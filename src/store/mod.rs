@@ -48,6 +48,7 @@ mod trouble;
 mod tokens;
 mod story;
 mod tx;
+mod version;
 mod whole;
 mod wire;
 

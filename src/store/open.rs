@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
-use super::{Error, Pools, RootKeys, Store, TenantId, planner};
+use super::{Error, Pools, RootKeys, Store, TenantId, planner, version};
 use crate::config::StoreConfig;
 
 /// After this long without use a connection is asked whether it lives.
@@ -88,7 +88,7 @@ impl Store {
         sqlx::migrate!("migrations/postgres")
             .run(&pool)
             .await
-            .map_err(migration)?;
+            .map_err(version::failed)?;
         sqlx::query(PROTECT).execute(&pool).await?;
         for statement in grants(application_role) {
             sqlx::query(sqlx::AssertSqlSafe(statement))
@@ -245,13 +245,13 @@ async fn open_sqlite(path: &str, connections: u32, own: bool) -> Result<Pools, E
         sqlx::migrate!("migrations/sqlite")
             .run(&writer)
             .await
-            .map_err(migration)?;
+            .map_err(version::failed)?;
         planner::tell_sqlite(&writer).await?;
     }
-    let wanted = sqlx::migrate!("migrations/sqlite").iter().count();
-    check_version(
-        wanted,
-        sqlx::query_as(VERSION).fetch_one(&writer).await.ok(),
+    let applied = sqlx::query_as(APPLIED).fetch_all(&writer).await;
+    version::check(
+        &sqlx::migrate!("migrations/sqlite"),
+        &applied.unwrap_or_default(),
     )?;
     let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous")
         .fetch_one(&writer)
@@ -344,33 +344,17 @@ async fn open_postgres(url: &str, connections: u32) -> Result<PgPool, Error> {
             "store: expected forced row security on all {tables} tables, found it on {forced}; run `careloop migrate`"
         )));
     }
-    let wanted = sqlx::migrate!("migrations/postgres").iter().count();
-    check_version(wanted, sqlx::query_as(VERSION).fetch_one(&pool).await.ok())?;
+    let applied = sqlx::query_as(APPLIED).fetch_all(&pool).await;
+    version::check(
+        &sqlx::migrate!("migrations/postgres"),
+        &applied.unwrap_or_default(),
+    )?;
     Ok(pool)
 }
 
-const VERSION: &str = "SELECT count(*) FROM _sqlx_migrations WHERE success";
-
-/// A schema of another version is neither read nor written.
-fn check_version(wanted: usize, found: Option<(i64,)>) -> Result<(), Error> {
-    let found = found.map_or(0, |(found,)| found);
-    if i64::try_from(wanted).is_ok_and(|wanted| wanted == found) {
-        return Ok(());
-    }
-    Err(Error::Setup(format!(
-        "store: expected schema version {wanted}, found {found}; upgrade it with `careloop migrate` (PostgreSQL) or by starting `careloop serve` (SQLite), or use the careloop it belongs to"
-    )))
-}
-
-fn migration(error: sqlx::migrate::MigrateError) -> Error {
-    match error {
-        sqlx::migrate::MigrateError::Execute(error) => Error::from(error),
-        sqlx::migrate::MigrateError::VersionMissing(number) => Error::Setup(format!(
-            "store: expected the schema of this careloop or an older one, found migration {number} of a newer one; use the careloop it belongs to"
-        )),
-        other => Error::Setup(format!("store: the schema cannot be migrated: {other}")),
-    }
-}
+/// The migrations that a store has had.
+const APPLIED: &str =
+    "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
 
 #[cfg(test)]
 mod tests {

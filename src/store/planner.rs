@@ -149,6 +149,13 @@ mod tests {
         found
     }
 
+    /// Whether a step goes through a whole table, or through all that one tenant has in it.
+    fn reads_all(step: &str) -> bool {
+        let is_list = ["CONSTANT ROW", "VALUES CLAUSE", "SCAN given"];
+        let scans = step.starts_with("SCAN ") && !is_list.iter().any(|list| step.contains(list));
+        scans || step.ends_with("(tenant=?)")
+    }
+
     #[tokio::test]
     async fn sqlite_goes_from_a_list_to_its_rows_however_long_it_is() {
         let pool = told().await;
@@ -157,8 +164,7 @@ mod tests {
         for statement in listed {
             for rows in [1, 2, 4, 8, 16, MOST_ROWS] {
                 let steps = plan(&pool, &repeated(&statement, rows)).await;
-                let reads_all = |step: &&String| step.ends_with("(tenant=?)");
-                let all: Vec<_> = steps.iter().filter(reads_all).collect();
+                let all: Vec<_> = steps.iter().filter(|step| reads_all(step)).collect();
                 assert!(all.is_empty(), "{rows} rows: {statement}: {steps:?}");
             }
         }

@@ -36,7 +36,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Puts a finding of a task to rest, under the count of tasks that it had in vain before.
+    /// Puts a finding of a task to rest, under the count of tasks that it had in vain before. What was
+    /// answered later stands, in whichever order answers arrive.
     ///
     /// # Errors
     /// When the store is away.
@@ -46,19 +47,23 @@ impl Tx {
         reason: RestReason,
         (since, until): (Timestamp, Timestamp),
     ) -> Result<(), Error> {
-        let raised = self.raised_before(finding.id).await?.unwrap_or(0);
+        let before = self.rest_before(finding.id).await?;
+        if before.is_some_and(|(_, last)| last > since) {
+            return Ok(());
+        }
+        let raised = before.map_or(0, |(raised, _)| raised);
         let rest = Rest::new(reason, (since, until), raised);
         self.put_rest((finding.person, finding.id), &rest).await
     }
 
-    async fn raised_before(&mut self, finding: Uuid) -> Result<Option<u32>, Error> {
+    async fn rest_before(&mut self, finding: Uuid) -> Result<Option<(u32, Timestamp)>, Error> {
         let found = row!(
             self,
-            (i64,),
-            "SELECT raised FROM finding_rest WHERE tenant = $1 AND finding = $2",
+            (i64, i64),
+            "SELECT raised, since_at FROM finding_rest WHERE tenant = $1 AND finding = $2",
             finding
         )?;
-        Ok(found.map(|(raised,)| u32::try_from(raised).unwrap_or(u32::MAX)))
+        Ok(found.map(|(raised, since)| (u32::try_from(raised).unwrap_or(u32::MAX), at(since))))
     }
 
     /// Puts a finding to rest, or changes its rest.

@@ -155,6 +155,11 @@ impl TaskRow {
         true
     }
 
+    /// Whether its date has passed and it is still to be done.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        self.due_at <= now && !self.detail.code.has_own_hour()
+    }
+
     /// Gives the reasons whose date has passed by `now` another one.
     pub fn put_off(&mut self, now: Timestamp, to: Timestamp) {
         let topics = self.detail.topics.iter_mut();

@@ -1,5 +1,5 @@
-//! A store that an older version filled goes on where it stopped; the schema of another version is
-//! neither read nor written.
+//! A filled store whose newest migrations were undone is upgraded and goes on where it stopped; the schema
+//! of another version, or one that was changed, is neither read nor written.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -182,5 +182,21 @@ on_each_store! {
         }
         assert_eq!(schema(&behind).await, before);
         behind.close().await;
+    }
+}
+
+on_each_store! {
+    async fn a_schema_that_another_careloop_made_otherwise_is_refused(database) {
+        let (database, _, _) = filled(database).await;
+        let behind = Behind::open(&database).await;
+        let otherwise = "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1) WHERE version = 3";
+        assert_eq!(behind.run(otherwise).await, 1);
+        behind.close().await;
+        for command in [&["serve"][..], &["status"], &["message", "count"]] {
+            let refused = bare(&database, "", command).output().unwrap();
+            assert_eq!(refused.status.code(), Some(78), "{command:?}");
+            let told = text(&refused);
+            assert!(told.contains("migration 3 of this store is not the one of this careloop"), "{command:?}: {told}");
+        }
     }
 }

@@ -8,9 +8,6 @@ use crate::check::Finder;
 use crate::history::Stored;
 use crate::webhook::Notice;
 
-/// What may be told although nothing was taken away: whether it was so is read from the history.
-const BY_ITSELF: [&str; 3] = ["messages-held", "inbox-lag", "unanswered"];
-
 impl Finder<'_> {
     /// Everything that was told is true, and told once until it is resolved; everything that was taken away
     /// is told.
@@ -71,6 +68,7 @@ impl Finder<'_> {
     fn is_true(&mut self, notice: &Notice) {
         let history = self.history;
         let so = match notice.kind.as_str() {
+            // That a message was held once cannot be read afterwards, only that the source had one.
             "messages-held" => history
                 .stored
                 .iter()
@@ -83,12 +81,7 @@ impl Finder<'_> {
                 .any(|one| one.kind == notice.kind && one.subject == notice.subject),
         };
         if !so {
-            let why = if BY_ITSELF.contains(&notice.kind.as_str()) {
-                "told although it was not so"
-            } else {
-                "told without an outage"
-            };
-            let told = format!("{:?} {why}", notice.subject);
+            let told = format!("{:?} told although it was not so", notice.subject);
             self.say("trouble", &notice.kind, told);
         }
     }
@@ -157,7 +150,7 @@ impl Finder<'_> {
     }
 
     /// How long the hub may take to notice something and to tell it: it looks every five seconds of the
-    /// machine, the slack is one.
+    /// machine, and a busy one gets six looks. The slack is one second.
     fn looks(&self) -> SignedDuration {
         self.history.slack * 30
     }
