@@ -229,7 +229,15 @@ pub(super) fn map(bundle: &Bundle, zone: &TimeZone, piece: &[u8]) -> Mapped {
         key.as_ref()
             .map_or_else(|_no_key| String::new(), |key| key.reference(parts))
     };
-    let mut mapped = bundle.apply(&message, message.header(), &Context { zone, hash: &hash });
+    let mut mapped = bundle.apply(
+        &message,
+        message.header(),
+        &Context {
+            zone,
+            hash: &hash,
+            endpoint: "",
+        },
+    );
     for anomaly in message.anomalies() {
         let at = format!("segment {} ({})", anomaly.segment, anomaly.kind.code());
         mapped

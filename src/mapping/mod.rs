@@ -1,4 +1,5 @@
-//! Mappings: declarative TOML files that turn an HL7 v2 message into changes of the thin model.
+//! Mappings: declarative TOML files that turn an HL7 v2 message or a FHIR resource into changes of the
+//! thin model.
 //!
 //! ```text
 //! files ─▶ tree ─▶ layers ─▶ compile ─▶ plan ─▶ apply ─▶ changes, issues, trace
@@ -26,10 +27,12 @@ mod read;
 mod tests;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use aws_lc_rs::digest;
 
+use crate::fhir::{Node, Release};
 use crate::hl7::{Header, Message};
 
 pub use diagnostic::Diagnostic;
@@ -41,7 +44,7 @@ use plan::{Plan, Route};
 use tree::Sources;
 
 /// Folders of the mappings that this module reads; the others have readers of their own.
-const FOLDERS: &[&str] = &["hl7v2/", "tables/", "concepts/"];
+const FOLDERS: &[&str] = &["hl7v2/", "fhir/", "tables/", "concepts/"];
 
 /// Mappings, tables and concepts with the layers on top, compiled.
 pub struct Bundle {
@@ -103,6 +106,16 @@ impl Bundle {
         apply::apply(&self.plan, message, header, context)
     }
 
+    /// What a resource of a release says. `context.zone` is the zone of the source.
+    pub fn apply_resource(
+        &self,
+        resource: Node<'_>,
+        release: Release,
+        context: &Context<'_>,
+    ) -> Mapped {
+        apply::apply_resource(&self.plan, resource, release, context)
+    }
+
     /// SHA-256 over the names and texts of every file and layer, in hex: which mappings were in
     /// force when something was read.
     pub fn digest(&self) -> &str {
@@ -120,15 +133,31 @@ impl Bundle {
         let route = routes
             .get(&header.message_type())
             .or_else(|| routes.get(&header.message_code));
-        match route? {
+        self.name_of(route?)
+    }
+
+    /// The name of the mapping that takes a resource of this type.
+    pub fn mapping_of_resource(&self, kind: &str, release: Release) -> Option<&str> {
+        let key = plan::resource_key(release, kind);
+        self.name_of(self.plan.routes.get(&key)?)
+    }
+
+    fn name_of(&self, route: &Route) -> Option<&str> {
+        match route {
             Route::Pack(number) => self.plan.packs.get(*number).map(|pack| pack.name.as_str()),
             Route::Ignore(_) => None,
         }
     }
 
-    /// The names of all mappings.
+    /// The names of all mappings, each once: one of FHIR is compiled for each release.
     pub fn mappings(&self) -> impl Iterator<Item = &str> {
-        self.plan.packs.iter().map(|pack| pack.name.as_str())
+        let names: BTreeSet<&str> = self
+            .plan
+            .packs
+            .iter()
+            .map(|pack| pack.name.as_str())
+            .collect();
+        names.into_iter()
     }
 }
 

@@ -13,6 +13,9 @@ pub struct Context<'a> {
     pub zone: &'a jiff::tz::TimeZone,
     /// A keyed hash of some texts, for references that must not hold a code.
     pub hash: &'a dyn Fn(&[&str]) -> String,
+    /// The base address of the FHIR endpoint, so that what it says of its own resources is known as
+    /// such; empty for other sources.
+    pub endpoint: &'a str,
 }
 
 /// What a message says.
@@ -45,19 +48,25 @@ impl Mapped {
     /// A message that names no type: nobody can tell what it says, and it may say something, so a
     /// person must look.
     pub(super) fn untyped() -> Self {
+        Self::held(Code::NoMessageType, "MSH-9.1".to_owned())
+    }
+
+    /// A resource that is not of the form of its release, so that some of it would be read as nothing.
+    pub(super) fn malformed(place: String) -> Self {
+        Self::held(Code::BadValue, place)
+    }
+
+    fn held(code: Code, at: String) -> Self {
         let issue = Issue {
-            code: Code::NoMessageType,
-            at: "MSH-9.1".to_owned(),
+            code,
+            at: at.clone(),
             rule: String::new(),
             file: String::new(),
             line: 0,
             severity: Severity::Error,
         };
         Self {
-            outcome: Outcome::Held {
-                code: issue.code,
-                place: issue.at.clone(),
-            },
+            outcome: Outcome::Held { code, place: at },
             changes: Vec::new(),
             issues: vec![issue],
             trace: Vec::new(),

@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::fhir::{self, Release};
 use crate::hl7::{Path, RelPath};
 
 use super::knowledge::Knowledge;
+
+/// What a resource of a release is routed by.
+pub(super) fn resource_key(release: Release, kind: &str) -> String {
+    format!("{release}/{kind}")
+}
 
 /// What takes a message type.
 pub(super) enum Route {
@@ -21,7 +27,7 @@ pub(super) enum Route {
 pub(super) struct Plan {
     pub(super) packs: Vec<Pack>,
     pub(super) knowledge: Knowledge,
-    /// By `MSH-9.1^MSH-9.2` or `MSH-9.1`.
+    /// By `MSH-9.1^MSH-9.2`, `MSH-9.1`, or [`resource_key`].
     pub(super) routes: HashMap<String, Route>,
     pub(super) rules: Vec<RuleInfo>,
 }
@@ -53,6 +59,8 @@ pub(super) enum Each {
         stop: Vec<String>,
         inside: Option<String>,
     },
+    /// What a path of a resource leads to.
+    Elements(Term),
 }
 
 /// What gives one field of an entity.
@@ -95,6 +103,8 @@ pub(super) enum Body {
 
 /// A value with the condition under which it counts.
 pub(super) struct Case {
+    /// Its place in the file, from 0; those of other releases are counted, too.
+    pub(super) number: usize,
     pub(super) when: Option<Condition>,
     pub(super) value: Valuer,
 }
@@ -116,6 +126,8 @@ pub(super) enum Elements {
     /// Repetitions: all of the sum, of each the first alternative that is valued.
     Repetitions(Vec<Vec<Path>>),
     Segment(String),
+    /// What a path of a resource leads to.
+    Parts(Term),
 }
 
 /// A field of an object.
@@ -158,7 +170,7 @@ pub(super) enum Source {
         hashed: Vec<Vec<Term>>,
     },
     Concept {
-        coded: Vec<Path>,
+        coded: Vec<Term>,
         system: Vec<Term>,
         among: Vec<usize>,
     },
@@ -192,6 +204,9 @@ pub(super) enum Convert {
     Date,
     Instant,
     Flag,
+    FhirDate,
+    FhirInstant,
+    FhirReference,
 }
 
 /// What JSON form the value takes.
@@ -239,6 +254,14 @@ pub(super) enum Term {
     Path(Path),
     /// Inside the element of a list.
     Relative(RelPath),
+    /// From a resource.
+    Fhir(Arc<fhir::Path>),
+    /// From the element of a list in a resource.
+    Part(Arc<fhir::Path>),
+    /// `Type/id` of the resource itself.
+    Own,
+    /// The base address of the endpoint, which gives ids their meaning.
+    Endpoint,
 }
 
 /// A condition, resolved.

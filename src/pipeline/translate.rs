@@ -41,6 +41,7 @@ fn read(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Translated {
     let context = Context {
         zone: &feed.source.zone,
         hash: &hash,
+        endpoint: "",
     };
     let mapped = feed.bundle.apply(&message, message.header(), &context);
     match mapped.outcome {

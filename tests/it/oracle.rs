@@ -237,6 +237,7 @@ fn read(bundle: &Bundle, bytes: &[u8]) -> Given {
     let context = Context {
         zone: &zone,
         hash: &|_| String::from("hash"),
+        endpoint: "",
     };
     let mut given = Given::new();
     for range in hl7::split(bytes).messages {

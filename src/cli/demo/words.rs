@@ -14,7 +14,11 @@ pub(super) fn understood(bundle: &Bundle, zone: &TimeZone, bytes: &[u8]) -> Stri
         return String::new();
     };
     let hash = |_parts: &[&str]| String::new();
-    let context = Context { zone, hash: &hash };
+    let context = Context {
+        zone,
+        hash: &hash,
+        endpoint: "",
+    };
     let mapped = bundle.apply(&message, message.header(), &context);
     let words: Vec<String> = mapped
         .changes

@@ -173,6 +173,13 @@ impl Path {
         self.many
     }
 
+    /// Whether it leads to nothing but primitive values, which have a text.
+    #[must_use]
+    pub fn is_primitive(&self) -> bool {
+        let all = definitions::get();
+        self.to.iter().all(|id| all.primitive(*id).is_some())
+    }
+
     /// The names of the types of what it leads to.
     pub fn types(&self) -> impl Iterator<Item = &'static str> {
         self.to.iter().map(|id| definitions::get().name(*id))

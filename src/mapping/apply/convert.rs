@@ -5,9 +5,11 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::crm::{Moment, PartialDate};
+use crate::fhir::{self, DateTime, Form, Reference};
 use crate::hl7::timestamp::{Precision, Timestamp};
 use crate::instant::{Flag, Resolved};
 
+use super::super::outcome::Context;
 use super::super::plan::{Convert, Unit};
 
 /// What came of a text.
@@ -19,7 +21,7 @@ pub(super) enum Converted {
 }
 
 /// Does what `fn` says.
-pub(super) fn convert(text: &str, how: Convert, zone: &TimeZone) -> Converted {
+pub(super) fn convert(text: &str, how: Convert, context: &Context<'_>) -> Converted {
     let value = match how {
         Convert::AsIs => Some(json!(text)),
         Convert::Upper => Some(json!(text.to_uppercase())),
@@ -28,7 +30,10 @@ pub(super) fn convert(text: &str, how: Convert, zone: &TimeZone) -> Converted {
         Convert::Email => email(text),
         Convert::Flag => flag(text),
         Convert::Date => date(text),
-        Convert::Instant => return instant(text, zone),
+        Convert::Instant => return instant(text, context.zone),
+        Convert::FhirDate => fhir_date(text),
+        Convert::FhirInstant => return fhir_instant(text, context.zone),
+        Convert::FhirReference => fhir_reference(text, context.endpoint),
     };
     value.map_or(Converted::Bad, Converted::Done)
 }
@@ -85,6 +90,40 @@ fn instant(text: &str, zone: &TimeZone) -> Converted {
         Some(resolved) => told(&resolved),
         None => Converted::Bad,
     }
+}
+
+/// FHIR `date` or `dateTime` to a date that keeps its precision.
+fn fhir_date(text: &str) -> Option<Value> {
+    let read = DateTime::parse(text, Form::DateTime).ok()?;
+    PartialDate::parse(read.date_text()).map(|_| json!(read.date_text()))
+}
+
+/// FHIR `dateTime` or `instant` to an instant; to a date where that is all that was sent.
+fn fhir_instant(text: &str, zone: &TimeZone) -> Converted {
+    let Ok(read) = DateTime::parse(text, Form::DateTime) else {
+        return Converted::Bad;
+    };
+    if read.precision() <= fhir::Precision::Day {
+        return fhir_date(text).map_or(Converted::Bad, Converted::Done);
+    }
+    match read.to_instant(zone) {
+        Some(resolved) => told(&resolved),
+        None => Converted::Bad,
+    }
+}
+
+/// `Type/id` of what the endpoint itself holds, without its version; the whole address of what
+/// another server holds. What is inside of the resource or of a Bundle points at nothing that stays.
+fn fhir_reference(text: &str, endpoint: &str) -> Option<Value> {
+    let Reference::Resource { base, kind, id, .. } = Reference::parse(text)? else {
+        return None;
+    };
+    let own = |base: &String| base == endpoint.trim_end_matches('/');
+    let base = base.filter(|base| !own(base));
+    Some(json!(match base {
+        None => format!("{kind}/{id}"),
+        Some(base) => format!("{base}/{kind}/{id}"),
+    }))
 }
 
 fn told(resolved: &Resolved) -> Converted {

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::outcome::Severity;
 use super::super::plan::{Rule, Term, Unmapped, Valuer};
+use super::here::Here;
 use super::value::Bad;
-use super::{Draft, Here, Run};
+use super::{Draft, Run};
 use crate::failure::Code;
 
 impl Run<'_> {
@@ -52,17 +53,14 @@ pub(super) fn list(
     let mut texts = Vec::new();
     let mut at = None;
     for terms in items {
-        let read = here.read(terms);
-        let Some(text) = read.text else { continue };
-        at.get_or_insert_with(|| here.tell(terms, read.place));
-        match split {
-            None => texts.push(text),
-            Some(mark) => {
-                let parts = text
-                    .split(mark)
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
-                texts.extend(parts.map(str::to_owned));
+        for text in here.texts(terms) {
+            at.get_or_insert_with(|| here.tell(terms, here.read(terms).place));
+            match split {
+                None => texts.push(text),
+                Some(mark) => {
+                    let parts = text.split(mark).map(str::trim);
+                    texts.extend(parts.filter(|part| !part.is_empty()).map(str::to_owned));
+                }
             }
         }
     }

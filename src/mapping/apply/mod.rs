@@ -2,8 +2,11 @@
 
 mod condition;
 mod convert;
+mod here;
 mod list;
 mod objects;
+mod resource;
+mod segments;
 mod value;
 
 use std::sync::Arc;
@@ -11,11 +14,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::failure::Code;
-use crate::hl7::{Header, Message, Repetition, Scope};
+use crate::fhir::{Node, Release};
+use crate::hl7::{Header, Message};
 use crate::phi::Phi;
 
 use super::outcome::{Context, Issue, Mapped, MappedChange, Origin, Outcome, Severity, TraceEntry};
-use super::plan::{Block, Body, Each, Line, Pack, Plan, Route, Rule};
+use super::plan::{Block, Body, Case, Line, Pack, Plan, Route, Rule};
+use here::Here;
 use value::{Found, Got};
 
 /// The entity that everything else in a group is about.
@@ -32,28 +37,49 @@ pub(super) fn apply(
         return Mapped::untyped();
     }
     let route = plan.routes.get(&header.message_type());
-    match route.or_else(|| plan.routes.get(&header.message_code)) {
-        None => Mapped::ignored(Code::NoMapping, "MSH-9"),
-        Some(Route::Ignore(reason)) => Mapped::ignored(Code::IgnoredByMapping, reason),
-        Some(Route::Pack(number)) => match plan.packs.get(*number) {
-            None => Mapped::ignored(Code::NoMapping, "MSH-9"),
-            Some(pack) => {
-                let mut run = Run::new(plan, context);
-                run.pack(pack, &message.scope());
-                run.finish(&pack.name)
-            }
-        },
+    let route = route.or_else(|| plan.routes.get(&header.message_code));
+    let Some(pack) = taken(plan, route) else {
+        return left(route, "MSH-9");
+    };
+    let whole = message.scope();
+    let parts = segments::Spot::parts(&whole, pack.per.as_deref());
+    Run::new(plan, context).read(pack, parts.into_iter().map(Here::Hl7))
+}
+
+/// Reads a resource by the plan.
+pub(super) fn apply_resource(
+    plan: &Plan,
+    resource: Node<'_>,
+    release: Release,
+    context: &Context<'_>,
+) -> Mapped {
+    let kind = resource.resource_type().unwrap_or_default();
+    let route = plan.routes.get(&super::plan::resource_key(release, &kind));
+    let Some(pack) = taken(plan, route) else {
+        return left(route, "resourceType");
+    };
+    // What is of another form than its release gives it would be read as nothing.
+    if let Some(error) = resource.check(release).first() {
+        return Mapped::malformed(error.to_string());
+    }
+    let whole = Here::Fhir(resource::Spot::of(resource, context.endpoint));
+    Run::new(plan, context).read(pack, std::iter::once(whole))
+}
+
+/// The pack that takes it.
+fn taken<'p>(plan: &'p Plan, route: Option<&Route>) -> Option<&'p Pack> {
+    match route? {
+        Route::Pack(number) => plan.packs.get(*number),
+        Route::Ignore(_) => None,
     }
 }
 
-/// Where a rule reads: a part of the message, and in it an element of a list.
-#[derive(Clone)]
-pub(super) struct Here<'m> {
-    scope: Scope<'m>,
-    /// The repetition that relative paths mean, with the text of its field.
-    element: Option<(Repetition<'m>, String)>,
-    /// Whether this is a part of the message, so that telling a place needs the segment's number.
-    grouped: bool,
+/// What no pack takes, with the reason.
+fn left(route: Option<&Route>, place: &str) -> Mapped {
+    match route {
+        Some(Route::Ignore(reason)) => Mapped::ignored(Code::IgnoredByMapping, reason),
+        Some(Route::Pack(_)) | None => Mapped::ignored(Code::NoMapping, place),
+    }
 }
 
 /// One message being read.
@@ -118,25 +144,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn pack(&mut self, pack: &Pack, whole: &Scope<'_>) {
-        let groups = match &pack.per {
-            Some(anchor) => whole.groups(&[anchor], &[]),
-            None => Vec::new(),
-        };
-        let grouped = groups.len() > 1;
-        // Without an anchor there is still a message, and its rules say what is missing.
-        let groups = if groups.is_empty() {
-            vec![whole.clone()]
-        } else {
-            groups
-        };
-        for scope in &groups {
+    fn read<'m>(mut self, pack: &Pack, parts: impl Iterator<Item = Here<'m>>) -> Mapped {
+        for part in parts {
             let before = (self.changes.len(), self.issues.len());
             for block in &pack.blocks {
-                self.block(block, scope, grouped);
+                self.block(block, &part);
             }
             self.nobody(pack, before);
         }
+        self.finish(&pack.name)
     }
 
     /// What is about nobody cannot be kept: the issue stands where the person should have been.
@@ -166,40 +182,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn block(&mut self, block: &Block, scope: &Scope<'_>, grouped: bool) {
-        let scopes = match &block.each {
-            None => vec![scope.clone()],
-            Some(Each::Segment(name)) => scope.each_segment(name),
-            Some(Each::Group {
-                anchors,
-                stop,
-                inside,
-            }) => {
-                let anchors: Vec<&str> = anchors.iter().map(String::as_str).collect();
-                let stop: Vec<&str> = stop.iter().map(String::as_str).collect();
-                let groups = scope.groups(&anchors, &stop);
-                match inside {
-                    None => groups,
-                    Some(name) => groups
-                        .iter()
-                        .flat_map(|group| group.each_segment(name))
-                        .collect(),
-                }
-            }
+    fn block(&mut self, block: &Block, part: &Here<'_>) {
+        let places = match &block.each {
+            None => vec![part.clone()],
+            Some(each) => part.each(each),
         };
-        let grouped = grouped || block.each.is_some();
-        for scope in scopes {
-            let here = Here {
-                scope,
-                element: None,
-                grouped,
-            };
-            if block
-                .when
-                .as_ref()
-                .is_none_or(|when| self.holds(when, &here))
-            {
-                self.entity(block, &here);
+        for here in &places {
+            let when = block.when.as_ref();
+            if when.is_none_or(|when| self.holds(when, here)) {
+                self.entity(block, here);
             }
         }
     }
@@ -221,6 +212,9 @@ impl<'a> Run<'a> {
                 return;
             }
         }
+        if here.is_whole() {
+            draft.clear_unsaid(block);
+        }
         draft.settle(block);
         self.issues.append(&mut draft.issues);
         if !draft.values.is_empty() {
@@ -241,28 +235,28 @@ impl<'a> Run<'a> {
                 draft.take(block, rule, found, None)
             }
             Body::Cases(cases) => {
-                let matching = cases
-                    .iter()
-                    .enumerate()
-                    .find(|(_, case)| case.when.as_ref().is_none_or(|when| self.holds(when, here)));
-                let Some((number, case)) = matching else {
+                let mut cases = cases.iter();
+                let Some(case) = cases.find(|case| self.applies(case, here)) else {
                     return false;
                 };
                 let found = self.value(&case.value, here, rule, draft);
-                draft.take(block, rule, found, Some(number))
+                draft.take(block, rule, found, Some(case.number))
             }
             Body::All(cases) => {
                 let mut any = false;
-                for (number, case) in cases.iter().enumerate() {
-                    if case.when.as_ref().is_none_or(|when| self.holds(when, here)) {
-                        let found = self.value(&case.value, here, rule, draft);
-                        any |= draft.take(block, rule, found, Some(number));
-                    }
+                for case in cases.iter().filter(|case| self.applies(case, here)) {
+                    let found = self.value(&case.value, here, rule, draft);
+                    any |= draft.take(block, rule, found, Some(case.number));
                 }
                 any
             }
             Body::Objects(objects) => self.objects(block, (rule, objects), here, draft),
         }
+    }
+
+    fn applies(&self, case: &Case, here: &Here<'_>) -> bool {
+        let when = case.when.as_ref();
+        when.is_none_or(|when| self.holds(when, here))
     }
 }
 
@@ -337,6 +331,22 @@ impl Draft {
             line: line.line,
             severity,
         });
+    }
+
+    /// Takes away what a whole resource does not say; what it says in a form that cannot be read
+    /// stays as it is.
+    fn clear_unsaid(&mut self, block: &Block) {
+        let unsaid = |rule: &&Rule| rule.clearable && !rule.needed;
+        for rule in block.rules.iter().filter(unsaid) {
+            let doubted = self.issues.iter().any(|issue| issue.rule == *rule.address);
+            if doubted || self.values.contains_key(rule.field) {
+                continue;
+            }
+            self.values.insert(rule.field.to_owned(), Value::Null);
+            let target = format!("{}.{}", block.name, rule.field);
+            let origin = Origin::Path(rule.place.clone());
+            self.note(target, rule, (origin, false, &rule.line), None);
+        }
     }
 
     /// When all rules have spoken: lists that are to be deleted, and what is required.

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::failure::Code;
-use crate::hl7::{Field, Path, RelPath};
 
 use super::super::outcome::{Origin, Severity};
-use super::super::plan::{Block, Elements, Line, Objects, OnNull, Rule};
+use super::super::plan::{Block, Line, Objects, OnNull, Rule};
 use super::value::Got;
 use super::{Draft, Here, Run};
 
@@ -28,7 +27,7 @@ impl Run<'_> {
         here: &Here<'_>,
         draft: &mut Draft,
     ) -> bool {
-        let (elements, null) = elements(&objects.each, here);
+        let (elements, null) = here.elements(&objects.each);
         let mut any = false;
         for element in &elements {
             let wanted = objects.filter.as_ref();
@@ -76,13 +75,8 @@ impl Run<'_> {
         let mut notes = Vec::new();
         let before = draft.issues.len();
         for field in &objects.fields {
-            let mut cases = field.cases.iter().enumerate();
-            let matching = cases.find(|(_, case)| {
-                case.when
-                    .as_ref()
-                    .is_none_or(|when| self.holds(when, element))
-            });
-            let Some((number, case)) = matching else {
+            let mut cases = field.cases.iter();
+            let Some(case) = cases.find(|case| self.applies(case, element)) else {
                 continue;
             };
             let found = self.value(&case.value, element, rule, draft);
@@ -96,7 +90,7 @@ impl Run<'_> {
                 origin: found.origin,
                 table_row: found.table_row,
                 line: found.line,
-                case: field.first_case.map(|first| first + number),
+                case: field.first_case.map(|first| first + case.number),
             });
         }
         let blank = |name: &&'static str| !object.contains_key(*name);
@@ -109,10 +103,7 @@ impl Run<'_> {
             let said_something = notes
                 .iter()
                 .any(|note| matches!(note.origin, Origin::Path(_)));
-            let base = element
-                .element
-                .as_ref()
-                .map_or(rule.place.as_str(), |(_, base)| base);
+            let base = element.base().unwrap_or(&rule.place);
             if said_something && draft.issues.len() == before {
                 let line = rule.line.clone();
                 draft.issue(
@@ -134,58 +125,4 @@ fn keep_errors(draft: &mut Draft, before: usize) {
         place += 1;
         place <= before || issue.severity == Severity::Error
     });
-}
-
-/// The elements of a list, and whether one was `""`.
-fn elements<'m>(each: &Elements, here: &Here<'m>) -> (Vec<Here<'m>>, bool) {
-    let mut found = Vec::new();
-    let mut null = false;
-    match each {
-        Elements::Segment(name) => {
-            let scopes = here.scope.each_segment(name).into_iter();
-            found.extend(scopes.map(|scope| Here {
-                scope,
-                element: None,
-                grouped: true,
-            }));
-        }
-        Elements::Repetitions(sum) => {
-            for alternatives in sum {
-                for path in alternatives {
-                    let before = found.len();
-                    null |= repetitions(path, here, &mut found);
-                    if found.len() > before {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    (found, null)
-}
-
-/// The valued repetitions of a field; whether one was `""`.
-fn repetitions<'m>(path: &Path, here: &Here<'m>, found: &mut Vec<Here<'m>>) -> bool {
-    let mut null = false;
-    let plain = path.join(RelPath::WHOLE);
-    for element in here.scope.repetitions(path) {
-        match element.get(&RelPath::WHOLE) {
-            Field::Null => null = true,
-            Field::Absent => {}
-            Field::Value(_) => {
-                let number = element.number();
-                let told = here.tell_path(&plain);
-                let base = match path.repetition() {
-                    None if number > 1 => format!("{told}[{number}]"),
-                    _ => told,
-                };
-                found.push(Here {
-                    scope: here.scope.clone(),
-                    element: Some((element, base)),
-                    grouped: here.grouped,
-                });
-            }
-        }
-    }
-    null
 }

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::failure::Code;
-use crate::hl7::{Field, Path, RelPath, Segment};
 
 use super::super::outcome::{Origin, Severity};
 use super::super::plan::{
     Convert, Line, MinutesAfter, OnBad, OnNull, Rule, Shape, Source, Term, Unmapped, Valuer,
 };
 use super::convert::{self, Converted};
+use super::here::{Here, Read};
 use super::list::list;
-use super::{Draft, Here, Run};
+use super::{Draft, Run};
 
 /// What a rule says.
 pub(super) enum Got {
@@ -28,87 +28,8 @@ pub(super) struct Found {
     pub(super) line: Line,
 }
 
-/// What stands at a place.
-#[derive(Default)]
-pub(super) struct Read {
-    /// Trimmed; never blank.
-    pub(super) text: Option<String>,
-    /// `""` was sent.
-    pub(super) null: bool,
-    /// Which of the alternatives.
-    pub(super) place: usize,
-}
-
 /// A value of the wrong form, with its place.
 pub(super) struct Bad(pub(super) String);
-
-impl Here<'_> {
-    /// The first alternative with a value.
-    pub(super) fn read(&self, terms: &[Term]) -> Read {
-        let mut read = Read::default();
-        for (place, term) in terms.iter().enumerate() {
-            let field = match (term, &self.element) {
-                (Term::Path(path), _) => self.scope.get(path),
-                (Term::Relative(path), Some((element, _))) => element.get(path),
-                (Term::Relative(_), None) => Field::Absent,
-            };
-            match field {
-                Field::Absent => {}
-                Field::Null if read.null => {}
-                Field::Null => {
-                    read.null = true;
-                    read.place = place;
-                }
-                Field::Value(text) => {
-                    let text = text.trim();
-                    if !text.is_empty() {
-                        return Read {
-                            text: Some(text.to_owned()),
-                            null: false,
-                            place,
-                        };
-                    }
-                }
-            }
-        }
-        read
-    }
-
-    /// A term as it is told in traces and issues.
-    pub(super) fn tell(&self, terms: &[Term], place: usize) -> String {
-        match (terms.get(place), &self.element) {
-            (None, _) => String::new(),
-            (Some(Term::Relative(path)), Some((_, base))) if *path == RelPath::WHOLE => {
-                base.clone()
-            }
-            (Some(Term::Relative(path)), Some((_, base))) => format!("{base}{path}"),
-            (Some(Term::Relative(path)), None) => path.to_string(),
-            (Some(Term::Path(path)), _) => self.tell_path(path),
-        }
-    }
-
-    /// A path with the number of its segment in the message, where that is not the first.
-    pub(super) fn tell_path(&self, path: &Path) -> String {
-        let told = path.to_string();
-        if !self.grouped {
-            return told;
-        }
-        let segments = self.scope.segments();
-        let mut named = segments
-            .iter()
-            .filter(|segment| segment.name() == path.segment());
-        match named
-            .nth(path.occurrence().saturating_sub(1))
-            .map(Segment::occurrence)
-        {
-            Some(number) if number > 1 => {
-                let rest = told.split_once('-').map_or("", |(_, rest)| rest);
-                format!("{}[{number}]-{rest}", path.segment())
-            }
-            _ => told,
-        }
-    }
-}
 
 impl Run<'_> {
     /// The value that a rule, a case or a field gives here.
@@ -141,8 +62,7 @@ impl Run<'_> {
                         valuer,
                         Read {
                             text,
-                            null: false,
-                            place: 0,
+                            ..Read::default()
                         },
                         at,
                     ),
@@ -164,10 +84,9 @@ impl Run<'_> {
                 coded,
                 system,
                 among,
-            } => coded.iter().find_map(|path| {
-                let concept = self.concept(path, system, here, among)?;
-                let at = here.tell_path(path);
-                Some(Ok((json!(concept), at)))
+            } => coded.iter().enumerate().find_map(|(place, term)| {
+                let concept = self.concept(term, system, here, among)?;
+                Some(Ok((json!(concept), here.tell(coded, place))))
             }),
         };
         match read {
@@ -188,12 +107,16 @@ impl Run<'_> {
         draft: &mut Draft,
     ) -> Found {
         let Some(text) = read.text else {
+            if read.wrong {
+                valuer.bad(&at, rule, draft);
+                return valuer.found(Got::Absent, Origin::Path(at), false);
+            }
             if read.null && valuer.on_null == OnNull::Clear && rule.clearable {
                 return valuer.found(Got::Clear, Origin::Path(at), false);
             }
             return valuer.or_default();
         };
-        let converted = match convert::convert(&text, valuer.convert, self.context.zone) {
+        let converted = match convert::convert(&text, valuer.convert, self.context) {
             Converted::Done(value) => value,
             Converted::Doubtful(value) => {
                 draft.issue((Code::BadValue, Severity::Warning), &at, rule, &valuer.line);
@@ -231,30 +154,20 @@ impl Run<'_> {
         valuer.found(Got::Absent, Origin::Path(at), false)
     }
 
-    /// The concept of a coded field (CE, CWE): its code, else its alternate code.
+    /// The concept of a coded place: of its first code that belongs to one.
     pub(super) fn concept(
         &self,
-        path: &Path,
+        coded: &Term,
         system: &[Term],
         here: &Here<'_>,
         among: &[usize],
     ) -> Option<&str> {
-        for (code, code_system) in [(".1", ".3"), (".4", ".6")] {
-            let part = |text: &str| {
-                let relative = RelPath::parse(text).ok()?;
-                here.read(&[Term::Path(path.join(relative))]).text
-            };
-            let Some(code) = part(code) else { continue };
-            let named = part(code_system).or_else(|| here.read(system).text);
-            let id = self
-                .plan
-                .knowledge
-                .concept_of(&code, &named.unwrap_or_default(), among);
-            if let Some(key) = id.and_then(|id| self.plan.knowledge.concept(id)) {
-                return Some(key);
-            }
-        }
-        None
+        let knowledge = &self.plan.knowledge;
+        here.codings(coded).into_iter().find_map(|(code, named)| {
+            let named = named.or_else(|| here.read(system).text);
+            let id = knowledge.concept_of(&code, &named.unwrap_or_default(), among)?;
+            knowledge.concept(id)
+        })
     }
 
     /// `parts` joined by dots, the assigner, and the keyed hash of `hashed`.

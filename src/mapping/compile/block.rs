@@ -7,6 +7,7 @@ use crate::crm::{Entity, FieldType, entity};
 use super::super::layers::target as without_mark;
 use super::super::plan::{Block, Body, Case, Each, OnBad, OnNull, Rule};
 use super::super::tree::{Entry, Kind, Node, Place, Table};
+use super::fhir::Outside;
 use super::valuer::Target;
 use super::{Compiler, target};
 
@@ -25,14 +26,17 @@ pub(super) const ENTITIES: &[&str] = &[
     "Link",
 ];
 /// Keys of a rule that do not say where its value comes from.
-pub(super) const RULE_KEYS: &[&str] = &["when", "required", "gate", "sealed", "add"];
+pub(super) const RULE_KEYS: &[&str] = &["when", "required", "gate", "sealed", "add", "release"];
 
 impl Compiler<'_, '_> {
     /// Compiles a block; `None`, with the reason noted, when it emits nothing known.
     pub(super) fn block(&mut self, entry: &Entry) -> Option<Block> {
         let table = self.problems.as_table(&entry.key, &entry.node)?;
         self.problems
-            .known_keys(table, &["emit", "when", "each", "set"]);
+            .known_keys(table, &["emit", "when", "each", "set", "release"]);
+        if !self.counts(table) {
+            return None;
+        }
         let emit = self.problems.needed_text(table, entry.at, "emit")?;
         let Some(entity) = entity(emit) else {
             let at = table.get("emit").map_or(entry.at, |node| node.at);
@@ -40,11 +44,11 @@ impl Compiler<'_, '_> {
                 .unknown("entity", at, emit, ENTITIES.iter().copied());
             return None;
         };
+        let each = table.get("each").and_then(|node| self.each(node));
         let when = match self.problems.text_entry(table, "when") {
             Some((text, at)) => self.condition(text, at, false),
             None => None,
         };
-        let each = table.get("each").and_then(|node| self.each(node));
         let mut rules = Vec::new();
         for rule in self
             .problems
@@ -55,6 +59,7 @@ impl Compiler<'_, '_> {
             rules.extend(self.rule(&entry.key, entity, rule));
         }
         self.complete(entry, entity, table);
+        self.focus = None;
         // Gates first: a block that is left out must not leave issues behind.
         rules.sort_by_key(|rule| !rule.gate);
         Some(Block {
@@ -71,7 +76,8 @@ impl Compiler<'_, '_> {
         let set = table.get("set").and_then(Node::table);
         let rules = || set.into_iter().flat_map(|set| &set.entries);
         for required in entity.required {
-            if !rules().any(|rule| field_name(&rule.key) == *required) {
+            let mut given = rules().filter(|rule| field_name(&rule.key) == *required);
+            if !given.any(|rule| rule.node.table().is_none_or(|table| self.counts(table))) {
                 let message = format!("{} needs a rule for `{required}`", entity.name);
                 let expected = format!("`[{}.set.{required}]`", entry.key);
                 self.problems.report(entry.at, message, expected, "none");
@@ -92,6 +98,12 @@ impl Compiler<'_, '_> {
     }
 
     fn each(&mut self, node: &Node) -> Option<Each> {
+        if !self.is_hl7() {
+            let text = self.problems.as_text("each", node)?;
+            let (term, scope) = self.fhir_each(text, node.at)?;
+            self.focus = Some(scope);
+            return Some(Each::Elements(term));
+        }
         if let Kind::Text(name) = &node.kind {
             return self
                 .segment(name, node.at)
@@ -136,6 +148,9 @@ impl Compiler<'_, '_> {
 
     fn rule(&mut self, block: &str, entity: &Entity, entry: &Entry) -> Option<Rule> {
         let table = self.problems.as_table(&entry.key, &entry.node)?;
+        if !self.counts(table) {
+            return None;
+        }
         let address = format!("{block}.{}", without_mark(&entry.key));
         let name = field_name(&entry.key);
         let known = entity.fields.iter().map(|(field, _)| *field);
@@ -166,7 +181,7 @@ impl Compiler<'_, '_> {
         // A code that belongs to no concept is nothing that is kept, and no fault.
         let of_concept = matches!(table.get("fn").and_then(Node::text), Some("concept"));
         let gate = gate || (of_concept && table.get("default").is_none());
-        let id = self.register(&address, entry, &body);
+        let id = self.register(&address, entry);
         let (place, deciding) = asked(table, entry);
         Some(Rule {
             id,
@@ -224,19 +239,27 @@ impl Compiler<'_, '_> {
             let Some(case) = self.problems.as_table(key, node) else {
                 continue;
             };
+            if !self.counts(case) {
+                continue;
+            }
             let when = self.problems.text_entry(case, "when");
-            if when.is_none() && key == "cases" && place + 1 < items.len() {
+            let is_bare = when.is_none() && case.get("release").is_none();
+            if is_bare && key == "cases" && place + 1 < items.len() {
                 let message = "a case without `when` that is not the last hides those after it";
                 self.problems
                     .report(node.at, message, "`when = \"…\"`", "none");
             }
             let when = when.and_then(|(text, at)| self.condition(text, at, to.relative));
             let inner = Target {
-                others: &["when"],
+                others: &["when", "release"],
                 ..*to
             };
             if let Some(value) = self.valuer(case, node.at, &inner) {
-                cases.push(Case { when, value });
+                cases.push(Case {
+                    number: place,
+                    when,
+                    value,
+                });
             }
         }
         cases
@@ -264,11 +287,18 @@ fn asked(table: &Table, entry: &Entry) -> (String, Place) {
     };
     match found.or_else(in_cases) {
         Some((text, at)) => {
-            let first = text.split(['|', '+']).next().unwrap_or(text).trim();
+            let first = first_place(text);
             (first.to_owned(), at)
         }
         None => (without_mark(&entry.key).to_owned(), entry.at),
     }
+}
+
+/// The first of several places: `|` and `+` in brackets part nothing.
+fn first_place(text: &str) -> &str {
+    let mut outside = Outside::default();
+    let end = text.find(|c| outside.is_at(c) && matches!(c, '|' | '+'));
+    end.and_then(|end| text.get(..end)).unwrap_or(text).trim()
 }
 
 #[cfg(test)]

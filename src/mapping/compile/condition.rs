@@ -1,8 +1,9 @@
 //! Compiling conditions: `PID-7 valued and not ($trigger in ['S15', 'S16'])`.
 
-use super::super::plan::{Condition, Term, Test};
+use super::super::plan::{Condition, Test};
 use super::super::tree::Place;
 use super::Compiler;
+use super::fhir::Outside;
 
 /// How deep parentheses and `not` may nest.
 const MAX_DEPTH: usize = 16;
@@ -28,7 +29,7 @@ type Read<T> = Result<T, Wrong>;
 impl Compiler<'_, '_> {
     /// Compiles a condition; `relative` allows paths that begin with a dot.
     pub(super) fn condition(&mut self, text: &str, at: Place, relative: bool) -> Option<Condition> {
-        let tokens = match tokens(text) {
+        let tokens = match tokens(text, self.is_hl7()) {
             Ok(tokens) => tokens,
             Err(wrong) => {
                 self.not_a_condition(text, at, wrong);
@@ -60,7 +61,7 @@ impl Compiler<'_, '_> {
     }
 }
 
-fn tokens(text: &str) -> Read<Vec<Token>> {
+fn tokens(text: &str, is_hl7: bool) -> Read<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -92,7 +93,11 @@ fn tokens(text: &str) -> Read<Vec<Token>> {
                 Token::Text(inner)
             }
             c if c.is_ascii_alphanumeric() || matches!(c, '$' | '.' | '_') => {
-                Token::Word(word(c, &mut rest))
+                Token::Word(if is_hl7 {
+                    word(c, &mut rest)
+                } else {
+                    fhir_word(c, &mut rest)
+                })
             }
             other => {
                 let expected = "a path, a text in quotes, or one of ( ) [ ] , | = !=".to_owned();
@@ -123,6 +128,23 @@ fn word(first: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Str
             _ => {}
         }
         word.push(c);
+    }
+    word
+}
+
+/// A word of FHIRPath goes on through whatever stands in its brackets.
+fn fhir_word(first: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
+    let mut word = String::from(first);
+    let mut outside = Outside::default();
+    while let Some(c) = rest.peek().copied() {
+        let ends = c.is_whitespace() || matches!(c, ')' | ']' | ',' | '|' | '=' | '!');
+        let mut next = outside;
+        if next.is_at(c) && ends {
+            break;
+        }
+        outside = next;
+        word.push(c);
+        rest.next();
     }
     word
 }
@@ -203,17 +225,39 @@ impl Parser<'_, '_, '_> {
         while self.take_mark("|") {
             operand = format!("{operand} | {}", self.word("a path after |")?);
         }
-        if operand.len() == 3 && operand.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let is_hl7 = self.compiler.is_hl7();
+        if is_hl7 && operand.len() == 3 && operand.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return self.segment_test(operand);
         }
         let terms = self.compiler.terms(&operand, self.at, self.relative);
-        let (test, negated) = self.predicate(&terms)?;
+        if !is_hl7 && self.is_at_end() && Compiler::is_condition(&terms) {
+            return Ok(Condition::Test(terms, Test::In(vec!["true".to_owned()])));
+        }
+        let (test, negated) = self.predicate()?;
+        match test {
+            Test::Null if !is_hl7 => {
+                let expected = "`valued` or `absent`".to_owned();
+                let found = "`null`, which is of HL7 v2".to_owned();
+                return Err(Wrong { expected, found });
+            }
+            Test::InConcept(_) => self.compiler.coded(&terms, self.at),
+            _ => self.compiler.only_texts(&terms, self.at),
+        }
         let condition = Condition::Test(terms, test);
         Ok(if negated {
             Condition::Not(Box::new(condition))
         } else {
             condition
         })
+    }
+
+    /// Whether nothing is asked of the operand.
+    fn is_at_end(&self) -> bool {
+        match self.peek() {
+            None | Some(Token::Mark(")")) => true,
+            Some(Token::Word(word)) => word == "and" || word == "or",
+            Some(Token::Text(_) | Token::Mark(_)) => false,
+        }
     }
 
     fn segment_test(&mut self, name: String) -> Read<Condition> {
@@ -233,7 +277,7 @@ impl Parser<'_, '_, '_> {
         })
     }
 
-    fn predicate(&mut self, terms: &[Term]) -> Read<(Test, bool)> {
+    fn predicate(&mut self) -> Read<(Test, bool)> {
         for (word, test) in [
             ("valued", Test::Valued),
             ("absent", Test::Absent),
@@ -263,12 +307,6 @@ impl Parser<'_, '_, '_> {
         if self.take_word("concept") {
             let name = self.word("a concept's name")?;
             let known = self.compiler.concept_id(&name, self.at);
-            if terms.iter().any(|term| matches!(term, Term::Relative(_))) {
-                return Err(Wrong {
-                    expected: "a path with a segment before `in concept`".to_owned(),
-                    found: "a relative path".to_owned(),
-                });
-            }
             return Ok((known.map_or(Test::Absent, Test::InConcept), negated));
         }
         Ok((Test::In(self.texts()?), negated))

@@ -7,9 +7,11 @@ use super::super::knowledge::Knowledge;
 use super::super::layers::{
     self, FRAGMENT_KEYS, LAYER_KEYS, PACK_KEYS, Touched, addresses, over_fragment, over_pack,
 };
-use super::super::plan::{Plan, Route};
+use super::super::plan::{Plan, Route, resource_key};
 use super::super::tree::{self, Node, Place, Sources, Table};
 use super::Compiler;
+use super::fhir::{self, Language};
+use crate::fhir::{Release, Scope};
 
 /// A file with a name of its own.
 struct Named {
@@ -48,17 +50,26 @@ pub(in super::super) fn compile(
     let mut rules = Vec::new();
     let mut compiled = Vec::new();
     let mut routes = HashMap::new();
-    for (number, pack) in packs.iter().enumerate() {
-        let mut compiler = Compiler {
-            problems: &mut problems,
-            knowledge: &knowledge,
-            layers: &layer_names,
-            vars: HashMap::new(),
-            rules: &mut rules,
-            mapping: pack.name.clone(),
-        };
-        compiled.push(compiler.pack(&pack.table));
-        route(pack, number, &mut routes, &mut problems);
+    for pack in &packs {
+        for language in languages(pack, &mut problems) {
+            route(
+                pack,
+                &language,
+                compiled.len(),
+                (&mut routes, &mut problems),
+            );
+            let mut compiler = Compiler {
+                problems: &mut problems,
+                knowledge: &knowledge,
+                layers: &layer_names,
+                vars: HashMap::new(),
+                rules: &mut rules,
+                mapping: pack.name.clone(),
+                language,
+                focus: None,
+            };
+            compiled.push(compiler.pack(&pack.table));
+        }
     }
     let list = problems.into_list();
     if list.is_empty() {
@@ -245,47 +256,104 @@ fn put_on_top(layer: &Named, packs: &mut [Named], problems: &mut Problems<'_>) {
     touched.check(&layer.table, &known, problems);
 }
 
-/// Reads `source` and `[[ignore]]`.
-fn route(
-    pack: &Named,
-    number: usize,
-    routes: &mut HashMap<String, Route>,
-    problems: &mut Problems<'_>,
-) {
+/// What a pack reads: HL7 v2, or FHIR in one release after the other.
+fn languages(pack: &Named, problems: &mut Problems<'_>) -> Vec<Language> {
     schema(pack, problems);
-    let mut taken = |name: &str, at: Place, to: Route, problems: &mut Problems<'_>| {
-        if name.is_empty() || routes.insert(name.to_owned(), to).is_some() {
-            let message = format!("the type `{name}` is taken twice");
-            problems.report(
-                at,
-                message,
-                "each message type once in all mappings",
-                "a second time",
-            );
-        }
-    };
-    if let Some(source) = problems.table(&pack.table, "source") {
-        problems.known_keys(source, &["kind", "messages"]);
-        problems.word(source, "kind", &[("hl7v2", ())]);
-        for (name, at) in message_types(source, problems) {
-            taken(name, at, Route::Pack(number), problems);
-        }
-    } else {
+    let Some(source) = problems.table(&pack.table, "source") else {
         let expected = "`source = { kind = \"hl7v2\", messages = [\"SIU^S12\"] }`";
         problems.report(pack.at, "`source` is missing", expected, "none");
+        return vec![Language::Hl7v2];
+    };
+    let kinds = [("hl7v2", true), ("fhir", false)];
+    if problems.word(source, "kind", &kinds) != Some(false) {
+        problems.known_keys(source, &["kind", "messages"]);
+        return vec![Language::Hl7v2];
+    }
+    problems.known_keys(source, &["kind", "resources", "releases"]);
+    let releases = match source.get("releases") {
+        Some(_) => fhir::releases(problems, source, "releases"),
+        None => Release::ALL.to_vec(),
+    };
+    let resources = problems.texts(source, "resources");
+    let names: Vec<&str> = resources.iter().map(|(name, _)| *name).collect();
+    let mut languages = Vec::new();
+    for release in releases {
+        match Scope::resources(release, &names) {
+            Ok(resource) => languages.push(Language::Fhir { release, resource }),
+            Err(error) => {
+                let at = source.get("resources").map_or(pack.at, |node| node.at);
+                let message = "`resources` names what its release does not have";
+                let diagnostic = problems.report(at, message, error.expected, error.found);
+                if let Some(hint) = error.hint {
+                    diagnostic.hint(hint);
+                }
+            }
+        }
+    }
+    languages
+}
+
+/// Reads what `source` and `[[ignore]]` name.
+fn route(
+    pack: &Named,
+    language: &Language,
+    number: usize,
+    (routes, problems): (&mut HashMap<String, Route>, &mut Problems<'_>),
+) {
+    let mut taken =
+        |(key, name, at): (String, &str, Place), to: Route, problems: &mut Problems<'_>| {
+            if key.is_empty() || routes.insert(key, to).is_some() {
+                let message = format!("the type `{name}` is taken twice");
+                problems.report(
+                    at,
+                    message,
+                    "each message type once in all mappings",
+                    "a second time",
+                );
+            }
+        };
+    if let Some(source) = problems.table(&pack.table, "source") {
+        for key in keys(source, language, problems) {
+            taken(key, Route::Pack(number), problems);
+        }
     }
     for node in problems.list(&pack.table, "ignore") {
         let Some(ignore) = problems.as_table("ignore", node) else {
             continue;
         };
-        problems.known_keys(ignore, &["messages", "reason"]);
+        let known = match language {
+            Language::Hl7v2 => "messages",
+            Language::Fhir { .. } => "resources",
+        };
+        problems.known_keys(ignore, &[known, "reason"]);
         let reason = problems
             .needed_text(ignore, node.at, "reason")
             .unwrap_or_default();
-        for (name, at) in message_types(ignore, problems) {
-            taken(name, at, Route::Ignore(reason.to_owned()), problems);
+        for key in keys(ignore, language, problems) {
+            taken(key, Route::Ignore(reason.to_owned()), problems);
         }
     }
+}
+
+/// What a table names to be routed: the key, and the name with its place.
+fn keys<'t>(
+    table: &'t Table,
+    language: &Language,
+    problems: &mut Problems<'_>,
+) -> Vec<(String, &'t str, Place)> {
+    let release = match language {
+        Language::Hl7v2 => {
+            let types = message_types(table, problems).into_iter();
+            return types
+                .map(|(name, at)| (name.to_owned(), name, at))
+                .collect();
+        }
+        Language::Fhir { release, .. } => *release,
+    };
+    let names = problems.texts(table, "resources").into_iter();
+    names
+        .map(|(name, at)| (resource_key(release, name), name, at))
+        .collect()
 }
 
 fn schema(pack: &Named, problems: &mut Problems<'_>) {

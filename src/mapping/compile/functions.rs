@@ -24,6 +24,13 @@ impl Compiler<'_, '_> {
         to: &Target<'_>,
     ) -> Option<(Source, Place)> {
         self.only(table, MINUTES_AFTER, to);
+        if !self.is_hl7() {
+            let message = "`minutes_after` is of HL7 v2";
+            self.problems
+                .report(at, message, "another function", "it")
+                .hint("resources say an end; where they do not, leave it out");
+            return None;
+        }
         let start = self.needed_terms(table, at, "start", to)?;
         let amount = self.needed_terms(table, at, "amount", to)?;
         let unit_at = table.get("unit").map_or(at, |node| node.at);
@@ -70,8 +77,8 @@ impl Compiler<'_, '_> {
         to: &Target<'_>,
     ) -> Option<(Source, Place)> {
         self.only(table, REFERENCE, to);
-        let parts = self.items(table, "parts", to);
-        let hashed = self.items(table, "hashed", to);
+        let parts = self.texts_of(table, "parts", to);
+        let hashed = self.texts_of(table, "hashed", to);
         let assigner = match self.problems.text_entry(table, "assigner") {
             Some((text, at)) => self.terms(text, at, to.relative),
             None => Vec::new(),
@@ -91,6 +98,16 @@ impl Compiler<'_, '_> {
         Some((source, deciding))
     }
 
+    fn texts_of(&mut self, table: &Table, key: &str, to: &Target<'_>) -> Vec<Vec<Term>> {
+        let items = self.items(table, key, to);
+        if let Some(node) = table.get(key) {
+            for terms in &items {
+                self.one_text(terms, node.at);
+            }
+        }
+        items
+    }
+
     /// A concept that a coded field belongs to.
     pub(super) fn concept(
         &mut self,
@@ -101,7 +118,7 @@ impl Compiler<'_, '_> {
         self.only(table, CONCEPT, to);
         let terms = self.needed_terms(table, at, "from", to)?;
         let entry_at = table.entry("from").map_or(at, |entry| entry.at);
-        let coded = self.coded(&terms, entry_at);
+        self.coded(&terms, entry_at);
         let system = match self.problems.text_entry(table, "system") {
             Some((text, at)) => self.terms(text, at, to.relative),
             None => Vec::new(),
@@ -116,7 +133,7 @@ impl Compiler<'_, '_> {
             .collect();
         Some((
             Source::Concept {
-                coded,
+                coded: terms,
                 system,
                 among,
             },

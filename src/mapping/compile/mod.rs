@@ -2,6 +2,7 @@
 
 mod block;
 mod condition;
+mod fhir;
 mod files;
 mod functions;
 mod objects;
@@ -13,14 +14,17 @@ mod valuer;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::hl7::Path;
+use crate::fhir::Scope;
 
 use super::diagnostic::Problems;
 use super::knowledge::Knowledge;
 use super::layers::{PACK_KEYS, is_block};
-use super::plan::{Body, Line, Pack, RuleInfo, RuleKey, Term};
-use super::tree::{Entry, Place, Table};
+use super::plan::{Line, Pack, RuleInfo, RuleKey, Term};
+use super::tree::{Entry, Kind, Node, Place, Table};
 
+use fhir::Language;
+
+pub(super) use fhir::releases;
 pub(super) use files::compile;
 
 /// What is needed to compile one pack.
@@ -32,6 +36,9 @@ struct Compiler<'c, 's> {
     vars: HashMap<String, Vec<Term>>,
     rules: &'c mut Vec<RuleInfo>,
     mapping: String,
+    language: Language,
+    /// What relative paths of FHIR start at.
+    focus: Option<Scope>,
 }
 
 impl Compiler<'_, '_> {
@@ -39,7 +46,12 @@ impl Compiler<'_, '_> {
     fn pack(&mut self, table: &Table) -> Pack {
         self.variables(table);
         let per = match self.problems.text_entry(table, "per") {
-            Some((name, at)) => self.segment(name, at).then(|| name.to_owned()),
+            Some((name, at)) if self.is_hl7() => self.segment(name, at).then(|| name.to_owned()),
+            Some((_, at)) => {
+                let message = "`per` is of HL7 v2: a resource is about one thing";
+                self.problems.report(at, message, "no `per` here", "one");
+                None
+            }
             None => None,
         };
         let mut blocks = Vec::new();
@@ -64,9 +76,10 @@ impl Compiler<'_, '_> {
             return;
         };
         for (entry, var) in self.problems.tables(vars) {
-            self.problems.known_keys(var, &["from"]);
-            self.problems.needed_text(var, entry.at, "from");
-            if let Some((text, at)) = self.problems.text_entry(var, "from") {
+            let chosen = self.of_release(var);
+            self.problems.known_keys(chosen, &["from", "release"]);
+            self.problems.needed_text(chosen, entry.at, "from");
+            if let Some((text, at)) = self.problems.text_entry(chosen, "from") {
                 let terms = self.terms(text, at, false);
                 self.vars.insert(entry.key.clone(), terms);
             }
@@ -100,32 +113,34 @@ impl Compiler<'_, '_> {
         id
     }
 
-    /// The coded fields among the terms.
-    fn coded(&mut self, terms: &[Term], at: Place) -> Vec<Path> {
-        let mut paths = Vec::new();
-        for term in terms {
-            match term {
-                Term::Path(path) if path.relative().component().is_none() => {
-                    paths.push(path.clone());
-                }
-                Term::Path(path) => {
-                    let message = "a concept is looked up by a whole coded field";
-                    let expected = format!("{}-{}", path.segment(), path.field());
-                    self.problems
-                        .report(at, message, expected, path.to_string());
-                }
-                Term::Relative(path) => {
-                    let message = "a concept is looked up by a whole coded field";
-                    self.problems
-                        .report(at, message, "such as OBX-3", path.to_string());
-                }
-            }
-        }
-        paths
+    const fn is_hl7(&self) -> bool {
+        matches!(self.language, Language::Hl7v2)
     }
 
-    /// Notes a rule for lists and coverage; the answer is its number.
-    fn register(&mut self, address: &str, entry: &Entry, body: &Body) -> usize {
+    /// Refuses terms that are no coded places.
+    fn coded(&mut self, terms: &[Term], at: Place) {
+        self.only_coded(terms, at);
+        for term in terms {
+            let (expected, found) = match term {
+                Term::Path(path) if path.relative().component().is_some() => {
+                    let whole = format!("{}-{}", path.segment(), path.field());
+                    (whole, path.to_string())
+                }
+                Term::Relative(path) => ("such as OBX-3".to_owned(), path.to_string()),
+                Term::Own | Term::Endpoint => ("a coded element".to_owned(), "a text".to_owned()),
+                Term::Path(_) | Term::Fhir(_) | Term::Part(_) => continue,
+            };
+            let message = "a concept is looked up by a whole coded field";
+            self.problems.report(at, message, expected, found);
+        }
+    }
+
+    /// Notes a rule for lists and coverage, once for all releases; the answer is its number.
+    fn register(&mut self, address: &str, entry: &Entry) -> usize {
+        let known = |rule: &RuleInfo| rule.mapping == self.mapping && rule.address == address;
+        if let Some(id) = self.rules.iter().position(known) {
+            return id;
+        }
         let sources = self.problems.sources();
         let table = entry.node.table();
         let mut last = entry.at;
@@ -148,29 +163,34 @@ impl Compiler<'_, '_> {
             line: sources.line(entry.at),
             layer: self.layers.get(&last.file).cloned(),
             keys,
-            cases: case_names(body),
+            cases: table.map(case_names).unwrap_or_default(),
         });
         self.rules.len() - 1
     }
 }
 
-/// What the cases of a rule are called in lists of untouched ones; in the order of their numbers.
-fn case_names(body: &Body) -> Vec<String> {
-    match body {
-        Body::One(_) => Vec::new(),
-        Body::Cases(cases) | Body::All(cases) => (1..=cases.len())
-            .map(|number| format!("case {number}"))
-            .collect(),
-        Body::Objects(objects) => {
-            let with_cases = objects
-                .fields
-                .iter()
-                .filter(|field| field.first_case.is_some());
-            with_cases
-                .flat_map(|field| {
-                    (1..=field.cases.len()).map(|number| format!("{} case {number}", field.name))
-                })
-                .collect()
-        }
+/// What the cases of a rule are called in lists of untouched ones; in the order of their numbers,
+/// those of its fields included.
+fn case_names(rule: &Table) -> Vec<String> {
+    let mut names = numbered(rule, "");
+    let fields = rule.get("fields").and_then(Node::table);
+    for field in fields.into_iter().flat_map(|fields| &fields.entries) {
+        let field_table = field.node.table();
+        names.extend(
+            field_table
+                .into_iter()
+                .flat_map(|table| numbered(table, &field.key)),
+        );
     }
+    names
+}
+
+fn numbered(table: &Table, field: &str) -> Vec<String> {
+    let cases = table.get("cases").or_else(|| table.get("all"));
+    let count = match cases.map(|node| &node.kind) {
+        Some(Kind::List(items)) => items.len(),
+        _ => 0,
+    };
+    let name = |number: usize| format!("{field} case {number}").trim_start().to_owned();
+    (1..=count).map(name).collect()
 }

@@ -29,7 +29,26 @@ impl Compiler<'_, '_> {
         self.problems.known_keys(table, &keys);
         self.problems.needed_text(table, at, "each")?;
         let (text, each_at) = self.problems.text_entry(table, "each")?;
-        let each = self.elements(text, each_at)?;
+        let around = self.focus.clone();
+        let each = if self.is_hl7() {
+            self.elements(text, each_at)?
+        } else {
+            let (term, scope) = self.fhir_each(text, each_at)?;
+            self.focus = Some(scope);
+            Elements::Parts(term)
+        };
+        let found = self.each_object(table, at, (entity, address, known), each);
+        self.focus = around;
+        found
+    }
+
+    fn each_object(
+        &mut self,
+        table: &Table,
+        at: Place,
+        (entity, address, known): (&Entity, &str, Fields),
+        each: Elements,
+    ) -> Option<Objects> {
         let relative = matches!(each, Elements::Repetitions(_));
         let filter = match self.problems.text_entry(table, "where") {
             Some((text, at)) => self.condition(text, at, relative),
@@ -59,12 +78,12 @@ impl Compiler<'_, '_> {
                 continue;
             };
             let cases = self.object_field(entry, (address, *kind, relative));
-            let several = entry
-                .node
-                .table()
-                .is_some_and(|table| table.get("cases").is_some());
-            let first_case = several.then_some(numbered);
-            numbered += if several { cases.len() } else { 0 };
+            let listed = entry.node.table().and_then(|table| table.get("cases"));
+            let first_case = listed.map(|_| numbered);
+            numbered += match listed.map(|node| &node.kind) {
+                Some(Kind::List(items)) => items.len(),
+                _ => 0,
+            };
             fields.push(ObjectField {
                 name,
                 cases,
@@ -141,7 +160,11 @@ impl Compiler<'_, '_> {
         let value = self.valuer(table, entry.at, &to);
         value
             .into_iter()
-            .map(|value| Case { when: None, value })
+            .map(|value| Case {
+                number: 0,
+                when: None,
+                value,
+            })
             .collect()
     }
 

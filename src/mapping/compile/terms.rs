@@ -9,6 +9,9 @@ use super::{Compiler, segments};
 impl Compiler<'_, '_> {
     /// Alternatives with `|` between them. `relative` allows `.c` and `.c.s`.
     pub(super) fn terms(&mut self, text: &str, at: Place, relative: bool) -> Vec<Term> {
+        if !self.is_hl7() {
+            return self.fhir_terms(text, at);
+        }
         let mut terms = Vec::new();
         for part in text.split('|').map(str::trim) {
             if let Some(name) = part.strip_prefix('$') {
@@ -23,7 +26,7 @@ impl Compiler<'_, '_> {
     }
 
     /// What a variable stands for.
-    fn variable(&mut self, name: &str, at: Place) -> Vec<Term> {
+    pub(super) fn variable(&mut self, name: &str, at: Place) -> Vec<Term> {
         match self.vars.get(name) {
             Some(terms) => terms.clone(),
             None => {

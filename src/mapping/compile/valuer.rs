@@ -77,18 +77,20 @@ impl Compiler<'_, '_> {
         let misnamed = function.is_none() && table.get("fn").is_some();
         let on_null = self.on_null(table, to.on_null);
         let on_bad = self.on_bad(table, to.on_bad);
+        let points = function == Some(Function::Reference) && table.get("from").is_some();
         let convert = match function {
-            Some(Function::Text(convert)) => convert,
+            Some(Function::Text(convert)) => self.of_language(convert),
+            Some(Function::Reference) if points && !self.is_hl7() => Convert::FhirReference,
             _ => Convert::AsIs,
         };
         // What else is wrong with the value is told together with the function's name.
         let plain = KINDS.iter().any(|(key, _)| table.get(key).is_some());
         let found = match function {
             Some(Function::MinutesAfter) => self.minutes_after(table, at, to),
-            Some(Function::Reference) => self.reference(table, at, to),
+            Some(Function::Reference) if convert == Convert::AsIs => self.reference(table, at, to),
             Some(Function::Concept) => self.concept(table, at, to),
             _ if misnamed && !plain => None,
-            _ => self.plain_source(table, at, to),
+            _ => self.plain_source(table, at, (to, convert)),
         };
         let lookup = self.lookup(table, to);
         let (source, deciding) = found.filter(|_| !misnamed)?;
@@ -112,6 +114,15 @@ impl Compiler<'_, '_> {
         })
     }
 
+    /// Dates are written otherwise in FHIR.
+    const fn of_language(&self, convert: Convert) -> Convert {
+        match convert {
+            Convert::Date if !self.is_hl7() => Convert::FhirDate,
+            Convert::Instant if !self.is_hl7() => Convert::FhirInstant,
+            other => other,
+        }
+    }
+
     pub(super) fn on_null(&mut self, table: &Table, otherwise: OnNull) -> OnNull {
         self.problems
             .word(table, "on_null", ON_NULL)
@@ -129,7 +140,7 @@ impl Compiler<'_, '_> {
         &mut self,
         table: &Table,
         at: Place,
-        to: &Target<'_>,
+        (to, convert): (&Target<'_>, Convert),
     ) -> Option<(Source, Place)> {
         let kinds = KINDS.iter().filter(|(key, _)| table.get(key).is_some());
         let found: Vec<&(&str, &[&str])> = kinds.collect();
@@ -160,6 +171,7 @@ impl Compiler<'_, '_> {
             "from" if to.kind == FieldType::Texts => {
                 let text = self.problems.as_text(key, &entry.node)?;
                 let items = vec![self.terms(text, entry.node.at, to.relative)];
+                self.only_texts(items.first()?, entry.node.at);
                 Source::List {
                     items,
                     split: self.split(table),
@@ -167,10 +179,18 @@ impl Compiler<'_, '_> {
             }
             "from" => {
                 let text = self.problems.as_text(key, &entry.node)?;
-                Source::Paths(self.terms(text, entry.node.at, to.relative))
+                let terms = match convert {
+                    Convert::FhirReference => self.pointing(text, entry.node.at),
+                    _ => self.terms(text, entry.node.at, to.relative),
+                };
+                self.one_text(&terms, entry.node.at);
+                Source::Paths(terms)
             }
             "list" => {
                 let items = self.items(table, key, to);
+                for terms in &items {
+                    self.only_texts(terms, entry.node.at);
+                }
                 Source::List {
                     items,
                     split: self.split(table),
@@ -178,6 +198,9 @@ impl Compiler<'_, '_> {
             }
             _ => {
                 let items = self.items(table, key, to);
+                for terms in &items {
+                    self.one_text(terms, entry.node.at);
+                }
                 let with = self.problems.text(table, "with").unwrap_or(" ").to_owned();
                 Source::Join { items, with }
             }
@@ -315,10 +338,12 @@ impl Compiler<'_, '_> {
             Source::List { .. } => "a list of texts",
             Source::Paths(_) | Source::Join { .. } => match convert {
                 _ if lookup.is_some() => "a row of a table",
-                Convert::Date => "a date",
-                Convert::Instant => "an instant",
+                Convert::Date | Convert::FhirDate => "a date",
+                Convert::Instant | Convert::FhirInstant => "an instant",
                 Convert::Flag => "true or false",
-                Convert::AsIs | Convert::Upper | Convert::Lower => "a text",
+                Convert::AsIs | Convert::Upper | Convert::Lower | Convert::FhirReference => {
+                    "a text"
+                }
                 Convert::Phone | Convert::Email => "a text",
             },
         };

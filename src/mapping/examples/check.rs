@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::crm::Change;
+use crate::fhir::{Document, Release};
 use crate::hl7::Message;
 
 use super::super::Bundle;
@@ -11,39 +12,42 @@ use super::super::outcome::{Context, Mapped, MappedChange, Outcome, TraceEntry};
 use super::Failure;
 use super::file::{Case, Wanted};
 
-/// Runs one example: what was wrong, and what it touched.
+/// The base address of the endpoint that examples of FHIR come from.
+const ENDPOINT: &str = "https://ehr.example/fhir";
+
+/// Runs one example, a resource in each of its releases: what was wrong, and what it touched.
 pub(super) fn check(bundle: &Bundle, case: &Case) -> (Vec<Failure>, Vec<TraceEntry>) {
     let mut checker = Checker {
         case,
+        release: None,
         failures: Vec::new(),
     };
     let Ok(zone) = TimeZone::get(&case.zone) else {
         checker.fail(case.line, "zone", "the name of a time zone", &case.zone);
         return (checker.failures, Vec::new());
     };
-    let input = case.input.trim().replace("\r\n", "\r").replace('\n', "\r");
-    let message = match Message::parse(input) {
-        Ok(message) => message,
-        Err(error) => {
-            checker.fail(case.line, "input", "an HL7 v2 message", &error.to_string());
-            return (checker.failures, Vec::new());
-        }
-    };
     // The hash is shown as what went into it, so that an example can state it.
     let hash = |parts: &[&str]| format!("[{}]", parts.join(","));
     let context = Context {
         zone: &zone,
         hash: &hash,
+        endpoint: ENDPOINT,
     };
-    let mapped = bundle.apply(&message, message.header(), &context);
-    checker.outcome(bundle, &message, &mapped);
-    checker.values(&mapped);
-    checker.sources(&mapped);
-    (checker.failures, mapped.trace)
+    let mut trace = Vec::new();
+    if case.releases.is_empty() {
+        trace.extend(checker.message(bundle, &context));
+    }
+    for release in &case.releases {
+        checker.release = Some(*release);
+        trace.extend(checker.resource(bundle, *release, &context));
+    }
+    (checker.failures, trace)
 }
 
 struct Checker<'c> {
     case: &'c Case,
+    /// The release that is run, for what is told of a failure.
+    release: Option<Release>,
     failures: Vec<Failure>,
 }
 
@@ -52,16 +56,58 @@ impl Checker<'_> {
         self.failures.push(Failure {
             file: self.case.file.clone(),
             line,
-            case: self.case.name.clone(),
+            case: match self.release {
+                Some(release) => format!("{} ({release})", self.case.name),
+                None => self.case.name.clone(),
+            },
             target: target.to_owned(),
             expected: expected.to_owned(),
             found: found.to_owned(),
         });
     }
 
-    fn outcome(&mut self, bundle: &Bundle, message: &Message, mapped: &Mapped) {
+    fn message(&mut self, bundle: &Bundle, context: &Context<'_>) -> Vec<TraceEntry> {
+        let input = self.case.input.trim();
+        let input = input.replace("\r\n", "\r").replace('\n', "\r");
+        match Message::parse(input) {
+            Ok(message) => {
+                let mapped = bundle.apply(&message, message.header(), context);
+                self.came_out(bundle.mapping_of(message.header()), mapped)
+            }
+            Err(error) => self.unreadable("an HL7 v2 message", &error.to_string()),
+        }
+    }
+
+    fn resource(
+        &mut self,
+        bundle: &Bundle,
+        release: Release,
+        context: &Context<'_>,
+    ) -> Vec<TraceEntry> {
+        match Document::read(self.case.input.as_bytes()) {
+            Ok(document) => {
+                let mapped = bundle.apply_resource(document.root(), release, context);
+                let kind = document.resource_type();
+                self.came_out(bundle.mapping_of_resource(&kind, release), mapped)
+            }
+            Err(error) => self.unreadable("a FHIR resource in JSON", &error.to_string()),
+        }
+    }
+
+    fn unreadable(&mut self, expected: &str, error: &str) -> Vec<TraceEntry> {
+        self.fail(self.case.line, "input", expected, error);
+        Vec::new()
+    }
+
+    fn came_out(&mut self, taken: Option<&str>, mapped: Mapped) -> Vec<TraceEntry> {
+        self.outcome(taken, &mapped);
+        self.values(&mapped);
+        self.sources(&mapped);
+        mapped.trace
+    }
+
+    fn outcome(&mut self, taken: Option<&str>, mapped: &Mapped) {
         let case = self.case;
-        let taken = bundle.mapping_of(message.header());
         if taken.is_some_and(|name| name != case.mapping) {
             self.fail(case.line, "mapping", &case.mapping, taken.unwrap_or("none"));
         }

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::fhir::Release;
+
+use super::super::compile::releases;
 use super::super::diagnostic::Problems;
 use super::super::tree::{Entry, Kind, Node, Place, Table};
 
@@ -13,6 +16,8 @@ pub(super) struct Case {
     pub(super) mapping: String,
     pub(super) layers: Vec<String>,
     pub(super) zone: String,
+    /// The releases in which the example, a resource, holds; none for a message of HL7 v2.
+    pub(super) releases: Vec<Release>,
     pub(super) input: String,
     pub(super) outcome: String,
     pub(super) issues: Option<Vec<String>>,
@@ -53,7 +58,10 @@ pub(super) fn read(
         start: 0,
         end: 0,
     };
-    problems.known_keys(table, &["mapping", "layers", "zone", "title", "case"]);
+    problems.known_keys(
+        table,
+        &["mapping", "layers", "zone", "release", "title", "case"],
+    );
     problems.text(table, "title");
     let mapping = problems
         .needed_text(table, at, "mapping")
@@ -68,7 +76,14 @@ pub(super) fn read(
     if items.is_empty() {
         problems.report(at, "an example file without examples", "`[[case]]`", "none");
     }
+    let is_fhir = file.starts_with("fhir/");
+    let releases = match table.get("release") {
+        Some(_) => releases(problems, table, "release"),
+        None if is_fhir => Release::ALL.to_vec(),
+        None => Vec::new(),
+    };
     let shared = Shared {
+        releases: &releases,
         file,
         mapping,
         layers: &layers,
@@ -85,12 +100,13 @@ struct Shared<'f> {
     mapping: &'f str,
     layers: &'f [String],
     zone: &'f str,
+    releases: &'f [Release],
 }
 
 fn case(node: &Node, shared: &Shared<'_>, problems: &mut Problems<'_>) -> Option<Case> {
     let table = problems.as_table("case", node)?;
     let keys = [
-        "name", "input", "zone", "outcome", "issues", "expect", "via", "layers",
+        "name", "input", "zone", "outcome", "issues", "expect", "via", "layers", "release",
     ];
     problems.known_keys(table, &keys);
     let name = problems.needed_text(table, node.at, "name")?;
@@ -139,6 +155,10 @@ fn case(node: &Node, shared: &Shared<'_>, problems: &mut Problems<'_>) -> Option
             .text(table, "zone")
             .unwrap_or(shared.zone)
             .to_owned(),
+        releases: match table.get("release") {
+            Some(_) => releases(problems, table, "release"),
+            None => shared.releases.to_vec(),
+        },
         input: input.to_owned(),
         outcome: outcome.to_owned(),
         issues,

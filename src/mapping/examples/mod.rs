@@ -209,9 +209,9 @@ impl Runner {
 
     fn case(&mut self, bundle: &Bundle, case: &Case) {
         self.report.cases += 1;
+        self.exercised.insert(case.mapping.clone());
         let (failures, trace) = check::check(bundle, case);
         self.report.failures.extend(failures);
-        self.exercised.insert(case.mapping.clone());
         for entry in trace {
             let Some(rule) = bundle.plan.rules.get(entry.rule_id) else {
                 continue;
@@ -255,5 +255,6 @@ impl Runner {
 }
 
 fn is_example(name: &str) -> bool {
-    name.starts_with("hl7v2/") && name.contains(".examples/")
+    let folders = ["hl7v2/", "fhir/"];
+    folders.iter().any(|folder| name.starts_with(folder)) && name.contains(".examples/")
 }

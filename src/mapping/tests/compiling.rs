@@ -20,7 +20,7 @@ error: unknown key `tabel`
    |
 32 | tabel = \"sex\"
    | ^^^^^
-  = expected: one of from, fn, table, unmapped, default, on_null, on_bad, split, when, required, gate, sealed, add
+  = expected: one of from, fn, table, unmapped, default, on_null, on_bad, split, when, required, gate, sealed, add, release
   = found: `tabel`
   = help: did you mean `table`?";
     assert!(told.contains(expected), "{told}");

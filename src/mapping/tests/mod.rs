@@ -179,6 +179,7 @@ fn read(bundle: &Bundle, kind: &str, segments: &str) -> Mapped {
         &Context {
             zone: &zone,
             hash: &hash,
+            endpoint: "",
         },
     )
 }

@@ -52,7 +52,7 @@ proptest! {
         text.extend(bytes);
         if let Ok(message) = Message::parse(String::from_utf8_lossy(&text).into_owned()) {
             let zone = TimeZone::UTC;
-            let context = Context { zone: &zone, hash: &|_| String::new() };
+            let context = Context { zone: &zone, hash: &|_| String::new(), endpoint: "" };
             readable(&shipped().apply(&message, message.header(), &context))?;
         }
     }

@@ -25,6 +25,7 @@ fuzz_target!(|data: &[u8]| {
         let context = Context {
             zone: &ZONE,
             hash: &hash,
+            endpoint: "",
         };
         let mapped = BUNDLE.apply(&message, message.header(), &context);
         if mapped.outcome == Outcome::Mapped {

@@ -51,6 +51,7 @@ fn run(compiled: Result<Bundle, Vec<careloop::mapping::Diagnostic>>) {
             let context = Context {
                 zone: &TimeZone::UTC,
                 hash: &hash,
+                endpoint: "",
             };
             let mapped = bundle.apply(&SAMPLE, SAMPLE.header(), &context);
             if mapped.outcome == Outcome::Mapped {
