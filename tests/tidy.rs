@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("trace", &[]),
     (
         "mapping",
-        &["crm", "failure", "hl7", "instant", "nearest", "phi"],
+        &["crm", "failure", "fhir", "hl7", "instant", "nearest", "phi"],
     ),
     ("consent", &["crm"]),
     ("care", &["consent", "crm"]),

@@ -6,6 +6,7 @@ mod fhir;
 mod files;
 mod functions;
 mod objects;
+mod routes;
 mod segments;
 mod target;
 mod terms;
