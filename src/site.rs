@@ -19,6 +19,9 @@ use crate::store::{Record, TaskRow, TenantId};
 /// whoever they concern is only ever observed.
 const TEST_MARK: &str = "#test";
 
+/// The type of an identifier that is the id of a resource at its endpoint (HL7 table 0203).
+const RESOURCE_ID: &str = "RI";
+
 /// A tenant, ready to process its messages.
 pub struct Site {
     /// Its number in the store.
@@ -51,14 +54,17 @@ pub struct Feed {
 impl Feed {
     /// Compiles what the configuration says of a source.
     pub fn new(source: &Source, bundle: Arc<Bundle>) -> Self {
-        let accept = source
-            .identifiers
-            .iter()
-            .map(|(assigner, kind)| TrustedIdentifier {
-                assigner: assigner.clone(),
-                kind: kind.clone(),
-            })
-            .collect();
+        // What an endpoint calls its own resources, it knows best.
+        let own = source.endpoint().map(|endpoint| TrustedIdentifier {
+            assigner: Some(endpoint.base.clone()),
+            kind: Some(RESOURCE_ID.to_owned()),
+        });
+        let named = source.identifiers.iter();
+        let named = named.map(|(assigner, kind)| TrustedIdentifier {
+            assigner: assigner.clone(),
+            kind: kind.clone(),
+        });
+        let accept = named.chain(own).collect();
         Self {
             trust: Trust {
                 accept,

@@ -43,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("care", &["consent", "crm"]),
     // The world.
     ("clock", &[]),
-    ("config", &[]),
+    ("config", &["fhir"]),
     ("tls", &["config"]),
     ("vault", &[]),
     ("retry", &[]),
@@ -69,14 +69,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
-            "clock", "config", "failure", "guard", "hl7", "retry", "slots", "store", "tls", "trace",
+            "clock", "config", "failure", "fhir", "guard", "hl7", "retry", "slots", "store", "tls",
+            "trace",
         ],
     ),
     (
         "pipeline",
         &[
-            "care", "clock", "config", "consent", "crm", "guard", "failure", "hl7", "mapping",
-            "message", "outreach", "phi", "site", "step", "store", "trace",
+            "care", "clock", "config", "consent", "crm", "guard", "failure", "fhir", "hl7",
+            "mapping", "message", "outreach", "phi", "site", "step", "store", "trace",
         ],
     ),
     (
@@ -100,6 +101,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "access",
             "config",
+            "intake",
             "outbox",
             "phi",
             "slots",

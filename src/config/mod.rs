@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 mod address;
 mod agreement;
 mod alerts;
+mod endpoint;
 mod feedback;
 mod file;
 mod layers;
@@ -30,6 +31,7 @@ mod words;
 
 pub use agreement::Agreement;
 pub use alerts::AlertsConfig;
+pub use endpoint::FhirEndpoint;
 pub use feedback::{EscalateAfter, Feedback, RuleRests};
 pub use load::{DEFAULTS, Environment};
 pub use problem::Problem;
@@ -275,13 +277,25 @@ pub enum Mode {
     Live,
 }
 
+/// How the messages of a source come.
+#[derive(Clone)]
+pub enum SourceKind {
+    /// HL7 v2 over MLLP.
+    Mllp {
+        /// Where it listens.
+        listen: SocketAddr,
+    },
+    /// FHIR resources of an endpoint.
+    Fhir(FhirEndpoint),
+}
+
 /// One feed.
 #[derive(Clone)]
 pub struct Source {
     /// Its name, unique in the tenant.
     pub name: String,
-    /// Where it listens for MLLP.
-    pub listen: SocketAddr,
+    /// How its messages come.
+    pub kind: SourceKind,
     /// The zone of its times without an offset; required, because senders send local times.
     pub zone: TimeZone,
     /// The zone's IANA name.

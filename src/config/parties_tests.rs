@@ -196,3 +196,47 @@ fn sources_say_what_links_and_what_reads_them() {
         &["source[0].location"],
     );
 }
+
+/// The clinic with an endpoint beside its feed.
+fn with_endpoint(keys: &str) -> String {
+    let source = "[[source]]\ntenant = \"riverside\"\nname = \"ehr\"\nkind = \"fhir\"\n\
+                  location = \"main\"\nzone = \"America/New_York\"\nidentifiers = [{ type = \"MR\" }]\n";
+    format!("{CLINIC}\n{source}{keys}\n")
+}
+
+#[test]
+fn an_endpoint_has_a_base_and_a_release_and_nothing_of_a_listener() {
+    let right = "base = \"https://ehr.example.org/fhir/\"\nrelease = \"R4B\"";
+    let config = load(&with_endpoint(right));
+    let config = config.map_err(|found| format!("{found:#?}")).unwrap();
+    let endpoint = config.tenants[0].sources[1].endpoint().unwrap();
+    assert_eq!(endpoint.base, "https://ehr.example.org/fhir");
+    assert_eq!(endpoint.release.to_string(), "R4B");
+    for (keys, says) in [
+        ("release = \"R4\"", &["base", "expected a value"]),
+        (
+            "base = \"https://ehr.example.org\"\nrelease = \"R3\"",
+            &["release", "expected R4"],
+        ),
+        (
+            "base = \"http://ehr.example.org\"\nrelease = \"R4\"",
+            &["base", "expected https"],
+        ),
+        (
+            "base = \"ehr\"\nrelease = \"R4\"",
+            &["base", "expected an address"],
+        ),
+        (
+            "base = \"https://ehr.example.org\"\nrelease = \"R4\"\nlisten = \"127.0.0.1:2600\"",
+            &["listen", "one of kind \"mllp\""],
+        ),
+        (
+            "base = \"https://ehr.example.org\"\nrelease = \"R4\"\nmappings = [\"hl7v2\"]",
+            &["mappings", "expected \"fhir\" as the first"],
+        ),
+    ] {
+        one(&with_endpoint(keys), says);
+    }
+    let beside = CLINIC.replace("kind = \"mllp\"", "kind = \"mllp\"\nrelease = \"R4\"");
+    one(&beside, &["release", "one of kind \"fhir\""]);
+}

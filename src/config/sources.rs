@@ -9,10 +9,10 @@ use super::load::{Check, Place};
 use super::parties::{self, Directory, Known};
 use super::replies;
 use super::words::{self, Listen, Name};
-use super::{Mode, Source, TlsConfig};
+use super::{Mode, Source, SourceKind, TlsConfig, endpoint};
 
-/// The base packs, which every source starts from.
-const BASE: &str = "hl7v2";
+/// The kinds of sources, each named like the base packs that it starts from but for MLLP's.
+const KINDS: &[(&str, &str)] = &[("mllp", "hl7v2"), ("fhir", "fhir")];
 
 /// One source with the name of its tenant.
 pub(super) fn source(
@@ -21,15 +21,24 @@ pub(super) fn source(
     written: &file::Source,
     directory: &Directory,
 ) -> Option<(String, Source)> {
-    kind(check, place, &written.kind);
+    let (kind, base) = kind(check, place, &written.kind);
     let owner = parties::owner(check, place, &written.tenant, directory);
     let name = check.need(place, "name", &written.name);
-    let listen = check.need(place, "listen", &written.listen);
+    let is_fhir = kind == "fhir";
+    endpoint::keys_of_the_other_kind(check, place, written, is_fhir);
+    let (listen, from) = if is_fhir {
+        let from = endpoint::endpoint(check, place, written);
+        (None, from.map(SourceKind::Fhir))
+    } else {
+        let listen = check.need(place, "listen", &written.listen);
+        let address = listen.map(|listen| listen.get_ref().0);
+        (listen, address.map(|listen| SourceKind::Mllp { listen }))
+    };
     let zone = check.need(place, "zone", &written.zone);
     let location = owner
         .as_ref()
         .and_then(|(_, known)| location(check, place, written, known));
-    let layers = layers(check, place, &written.mappings);
+    let layers = layers(check, place, (base, &written.mappings));
     let identifiers = identifiers(check, place, &written.identifiers);
     let tls = written
         .tls
@@ -43,7 +52,7 @@ pub(super) fn source(
     let (zone, history) = (zone?.get_ref().clone(), written.history_since.iter());
     let source = Source {
         name: name?.get_ref().0.clone(),
-        listen: listen?.get_ref().0,
+        kind: from?,
         zone: zone.zone,
         zone_name: zone.name,
         mode: written.mode.unwrap_or(Mode::Observe),
@@ -104,17 +113,25 @@ fn is_named(written: &file::Source) -> bool {
         .is_some_and(|named| *named.get_ref())
 }
 
-fn kind(check: &mut Check<'_>, place: &Place, written: &Maybe<String>) {
-    if let Some(kind) = check.need(place, "kind", written)
-        && kind.get_ref() != "mllp"
-    {
-        let says = "expected \"mllp\", found another kind";
+/// The kind, and its base packs.
+fn kind(
+    check: &mut Check<'_>,
+    place: &Place,
+    written: &Maybe<String>,
+) -> (&'static str, &'static str) {
+    let mllp = ("mllp", "hl7v2");
+    let Some(kind) = check.need(place, "kind", written) else {
+        return mllp;
+    };
+    let known = KINDS.iter().find(|(name, _)| name == kind.get_ref());
+    if known.is_none() {
         check.report(
             &place.key("kind", kind),
-            says,
-            "this version receives HL7 v2 over MLLP only",
+            "expected \"mllp\" or \"fhir\", found another kind",
+            "write mllp for HL7 v2 over MLLP, or fhir for the resources of an endpoint",
         );
     }
+    known.copied().unwrap_or(mllp)
 }
 
 /// The source's location; a tenant with one location need not repeat it.
@@ -143,20 +160,17 @@ fn location(
 fn layers(
     check: &mut Check<'_>,
     place: &Place,
-    written: &Maybe<Vec<Spanned<String>>>,
+    (base, written): (&str, &Maybe<Vec<Spanned<String>>>),
 ) -> Vec<String> {
     let Some(mappings) = written else {
         return Vec::new();
     };
     let mut rest = mappings.get_ref().iter();
-    if rest.next().is_none_or(|first| first.get_ref() != BASE) {
+    if rest.next().is_none_or(|first| first.get_ref() != base) {
         let at = place.key("mappings", mappings);
-        let says = "expected \"hl7v2\" as the first mapping, found another or none";
-        check.report(
-            &at,
-            says,
-            "begin with the base: mappings = [\"hl7v2\", \"file:site.toml\"]",
-        );
+        let says = format!("expected \"{base}\" as the first mapping, found another or none");
+        let next = format!("begin with the base: mappings = [\"{base}\", \"file:site.toml\"]");
+        check.report(&at, &says, &next);
         return Vec::new();
     }
     let mut layers = Vec::new();

@@ -45,6 +45,8 @@ pub enum Payload {
     Request(Request),
     /// A pointer.
     Pointer(Pointer),
+    /// What the source no longer says of a group of demographics; others may.
+    Unsaid(Group),
 }
 
 impl Payload {
@@ -63,7 +65,24 @@ impl Payload {
             Self::Appointment(_) => Group::Appointment,
             Self::Request(_) => Group::Request,
             Self::Pointer(_) => Group::Pointer,
+            Self::Unsaid(group) => *group,
         }
+    }
+}
+
+impl Payload {
+    /// Whether it is a deleted group of demographics.
+    const fn is_cleared(&self) -> bool {
+        matches!(
+            self,
+            Self::Names(None)
+                | Self::BirthDate(None)
+                | Self::Sex(None)
+                | Self::Contacts(None)
+                | Self::Addresses(None)
+                | Self::Language(None)
+                | Self::Deceased(None)
+        )
     }
 }
 
@@ -142,7 +161,15 @@ impl Origin<'_> {
             tri(&patient.language, Payload::Language),
             tri(&patient.deceased, Payload::Deceased),
         ];
-        if !patient.restrictions.is_empty() {
+        if patient.whole {
+            let cleared = said
+                .iter_mut()
+                .flatten()
+                .filter(|payload| payload.is_cleared());
+            cleared.for_each(|payload| *payload = Payload::Unsaid(payload.group()));
+        }
+        let restricted = patient.whole && self.find(Group::Restrictions, "", known).is_some();
+        if restricted || !patient.restrictions.is_empty() {
             let payload = Payload::Restrictions(patient.restrictions.clone());
             said.push(Some(payload));
         }

@@ -1,12 +1,13 @@
 //! Tests of assertions: order of arrival never decides, event time does.
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
 use crate::crm::{
     AppointmentChange, AppointmentStatus, Change, Identifier, Moment, Name, Origin, PatientChange,
-    Tri,
+    Sex, Tri,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -114,6 +115,7 @@ fn the_ranked_source_wins_over_a_newer_one() {
             restrictions: vec![],
             accounts: vec![],
             visits: vec![],
+            whole: false,
         })
     };
     let mut known = Vec::new();
@@ -127,6 +129,39 @@ fn the_ranked_source_wins_over_a_newer_one() {
     };
     assert_eq!(family(&["adt".into()]), "Example");
     assert_eq!(family(&[]), "Exampel");
+}
+
+#[test]
+fn what_a_whole_record_leaves_out_is_unsaid_and_what_others_say_stands() {
+    let patient = |sex: Value, whole: bool| {
+        let values = json!({ "identifiers": [], "sex": sex, "whole": whole });
+        let Value::Object(values) = values else {
+            panic!("an object")
+        };
+        Change::read("Patient", values).unwrap()
+    };
+    let told = |whole: bool| {
+        let mut known = Vec::new();
+        tell(
+            &mut known,
+            origin("adt", 1, 2),
+            &patient(json!("female"), false),
+        );
+        tell(
+            &mut known,
+            origin("ehr", 2, 3),
+            &patient(json!("male"), true),
+        );
+        assert!(View::of(&known, &[]).demographics.sex == Some(Sex::Male));
+        tell(
+            &mut known,
+            origin("ehr", 3, 4),
+            &patient(Value::Null, whole),
+        );
+        View::of(&known, &[]).demographics.sex
+    };
+    assert!(told(true) == Some(Sex::Female));
+    assert!(told(false).is_none());
 }
 
 #[test]

@@ -146,6 +146,10 @@ pub struct PatientChange {
     /// The visit under which the message speaks (PV1-19), as [`Self::accounts`].
     #[serde(default)]
     pub visits: Vec<Identifier>,
+    /// Whether the source tells all that it knows: what it does not say, it no longer says, and what
+    /// other sources say of that counts. Without it, "delete" means that nobody shall say it.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// What a message says about an appointment.

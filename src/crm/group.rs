@@ -1,7 +1,10 @@
 //! What can be asserted: the groups of fields that stand and fall together.
 
+use serde::{Deserialize, Serialize};
+
 /// What an assertion is about. One stands of a group, a source and a natural key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Group {
     /// Names.
     Names,

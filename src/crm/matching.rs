@@ -166,6 +166,7 @@ mod tests {
             restrictions: vec![],
             accounts: vec![],
             visits: vec![],
+            whole: false,
         }
     }
 

@@ -85,6 +85,7 @@ pub(super) const ENTITIES: &[Entity] = &[
             ("restrictions", Texts),
             ("accounts", Objects(IDENTIFIER)),
             ("visits", Objects(IDENTIFIER)),
+            ("whole", Flag),
         ],
         required: &["identifiers"],
     },

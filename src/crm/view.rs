@@ -55,6 +55,7 @@ impl View {
                         .restrictions
                         .extend(fields.iter().cloned());
                 }
+                Payload::Unsaid(_) => {}
                 _ => {
                     let better = best.get(&assertion.group).is_none_or(|held| {
                         (
@@ -153,7 +154,8 @@ impl Demographics {
             | Payload::Consent(_)
             | Payload::Appointment(_)
             | Payload::Request(_)
-            | Payload::Pointer(_) => {}
+            | Payload::Pointer(_)
+            | Payload::Unsaid(_) => {}
         }
     }
 }

@@ -30,7 +30,7 @@ mod stations;
 mod watch;
 
 use gauges::{Gauges, Refresh};
-use stations::{Around, publisher, serve_http, start_outbox, start_pipeline};
+use stations::{Around, Doors, publisher, serve_http, start_outbox, start_pipeline};
 use watch::Watch;
 
 /// More than any contact policy needs.
@@ -217,16 +217,17 @@ impl Daemon {
             metrics: &metrics,
             tracer: &tracer,
         };
-        let mut endpoints = Vec::new();
+        let mut from = Doors::default();
         for site in &sites {
             let queued = Arc::new(Notify::new());
             start_outbox(around, site, (&publisher, &queued), outbox);
-            endpoints.extend(start_pipeline(around, site, &queued, pipeline)?);
+            start_pipeline(around, site, (&queued, &mut from), pipeline)?;
         }
-        let feeds: Vec<Arc<intake::Feed>> = endpoints
-            .iter()
-            .map(|endpoint| Arc::clone(&endpoint.feed))
-            .collect();
+        let Doors {
+            feeds,
+            endpoints,
+            notifiers,
+        } = from;
         let station = Station::start(&door, endpoints, &config.mllp).map_err(listed)?;
         start_gauges(around, &sites, (&feeds, &readiness), doors);
         let watch = Watch {
@@ -241,7 +242,7 @@ impl Daemon {
             started_at: clock::now(),
         };
         doors.tracker.spawn(watch.run(doors.stop.clone()));
-        let http = serve_http(around, (readiness, publisher), &sites, doors).await?;
+        let http = serve_http(around, (&door, publisher), (&sites, notifiers), doors).await?;
         Ok(Self {
             bound: station.bound().to_vec(),
             http,

@@ -11,9 +11,9 @@ use tokio_rustls::TlsAcceptor;
 use super::Floor;
 use crate::access::Desk;
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source, SourceKind};
 use crate::intake::mllp::{Endpoint, Replier};
-use crate::intake::{self, Readiness};
+use crate::intake::{self, Coverage, Door, Notified, Notifier, Readiness};
 use crate::outbox::rabbit::Rabbit;
 use crate::outbox::spool::Spool;
 use crate::outbox::{Answers, Publisher, PublisherState, Relay, Returns, Topology};
@@ -98,13 +98,54 @@ pub(super) fn start_outbox(
     }
 }
 
-/// Starts a worker for each source of a tenant, and its calendar; gives the endpoints to listen on.
+/// Where messages come in.
+#[derive(Default)]
+pub(super) struct Doors {
+    /// Every feed, however it comes.
+    pub(super) feeds: Vec<Arc<intake::Feed>>,
+    /// Listeners to be opened.
+    pub(super) endpoints: Vec<Endpoint>,
+    /// FHIR endpoints that may send notifications.
+    pub(super) notifiers: Vec<Notifier>,
+}
+
+impl Doors {
+    fn add(
+        &mut self,
+        feed: Arc<intake::Feed>,
+        source: &Source,
+        covered: Coverage,
+    ) -> anyhow::Result<()> {
+        self.feeds.push(Arc::clone(&feed));
+        match &source.kind {
+            SourceKind::Mllp { listen } => self.endpoints.push(Endpoint {
+                feed,
+                source: source.clone(),
+                listen: *listen,
+                covered,
+            }),
+            SourceKind::Fhir(endpoint) => {
+                let Some(secret) = &endpoint.notifications else {
+                    return Ok(());
+                };
+                let secret = config::secret(secret).map_err(|problem| anyhow::anyhow!("{problem}"));
+                let secret =
+                    secret.with_context(|| format!("source {}: notifications", source.name))?;
+                let notifier = Notifier::new(feed, covered, secret.trim_ascii());
+                self.notifiers.push(notifier);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Starts a worker for each source of a tenant, and its calendar; adds its doors.
 pub(super) fn start_pipeline(
     around: Around<'_>,
     site: &Arc<Site>,
-    queued: &Arc<Notify>,
+    (queued, doors): (&Arc<Notify>, &mut Doors),
     floor: &Floor,
-) -> anyhow::Result<Vec<Endpoint>> {
+) -> anyhow::Result<()> {
     let Around {
         config,
         store,
@@ -120,7 +161,6 @@ pub(super) fn start_pipeline(
         site: Arc::clone(site),
         queued: Arc::clone(queued),
     };
-    let mut endpoints = Vec::new();
     for source in &site.config.sources {
         let mut feed = intake::Feed::new(
             site.tenant,
@@ -144,22 +184,19 @@ pub(super) fn start_pipeline(
             .tracker
             .spawn(worker.run(Arc::clone(&feed.arrived), floor.stop.clone()));
         let (tenant, name) = (site.config.clone(), source.name.clone());
-        endpoints.push(Endpoint {
-            feed,
-            source: source.clone(),
-            covered: Arc::new(move |today| tenant.is_covered(&name, today)),
-        });
+        let covered = Arc::new(move |today| tenant.is_covered(&name, today));
+        doors.add(feed, source, covered)?;
     }
     let sweep = Sweep::new(pipeline, config.pace.clone(), config.raw_messages);
     floor.tracker.spawn(sweep.run(floor.stop.clone()));
-    Ok(endpoints)
+    Ok(())
 }
 
 /// Opens the HTTP door: health, metrics and the CRM's API.
 pub(super) async fn serve_http(
     around: Around<'_>,
-    (readiness, publisher): (Readiness, Arc<Publisher>),
-    sites: &[Arc<Site>],
+    (door, publisher): (&Door, Arc<Publisher>),
+    (sites, notifiers): (&[Arc<Site>], Vec<Notifier>),
     floor: &Floor,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let Around {
@@ -177,11 +214,16 @@ pub(super) async fn serve_http(
         .http
         .serves_api()
         .then(|| Desk::new(around.store.clone(), sites));
-    let sites = sites.to_vec();
+    let notified = config
+        .http
+        .serves_api()
+        .then(|| Notified::new(door.clone(), notifiers));
+    let (sites, readiness) = (sites.to_vec(), door.readiness().clone());
     let state = web::State {
         metrics: metrics.clone(),
         reasons: Arc::new(move || reasons(&readiness, &publisher, &sites)),
         desk,
+        notified,
     };
     let router = web::router(state, &config.http);
     let tls = config.http.tls.as_ref().map(tls::server_config);

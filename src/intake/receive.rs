@@ -31,7 +31,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 const OUT_OF_SEQUENCE: &str = "out-of-sequence";
 /// Characters kept as columns: of MSH-10, the message type, MSH-11. The body has all of them.
 const CONTROL_ID: usize = 199;
-const MESSAGE_TYPE: usize = 40;
+pub(super) const MESSAGE_TYPE: usize = 40;
 const PROCESSING_ID: usize = 8;
 
 /// The door. Cheap to clone; all clones share the committers.
@@ -76,14 +76,22 @@ impl Door {
     /// When one cannot be stored, those after it are not tried: they must not overtake it.
     pub async fn receive(&self, feed: &Feed, bytes: &[u8]) -> Vec<Handled> {
         let pieces = pieces(bytes);
+        self.take(feed, &pieces, |piece| piece.read(bytes, feed, clock::now()))
+            .await
+    }
+
+    /// Stores pieces of what arrived in their order, so many at once.
+    pub(super) async fn take<P>(
+        &self,
+        feed: &Feed,
+        pieces: &[P],
+        read: impl Fn(&P) -> Read,
+    ) -> Vec<Handled> {
         let mut handled = Vec::with_capacity(pieces.len());
         let mut failed = None;
         for chunk in pieces.chunks(BATCH_MESSAGES) {
-            let read: Vec<Read> = chunk
-                .iter()
-                .map(|piece| piece.read(bytes, feed, clock::now()))
-                .collect();
-            let (askers, arrivals) = read.into_iter().map(|r| (r.asker, r.arrival)).unzip();
+            let read = chunk.iter().map(&read);
+            let (askers, arrivals) = read.map(|r| (r.asker, r.arrival)).unzip();
             let stored = match failed {
                 None => self.store(feed, arrivals).await,
                 Some(unstored) => Err(unstored),
@@ -199,9 +207,10 @@ fn settle(
     }
 }
 
-struct Read {
-    asker: Asker,
-    arrival: Arrival,
+/// What is stored of a piece, and who is to be answered.
+pub(super) struct Read {
+    pub(super) asker: Asker,
+    pub(super) arrival: Arrival,
 }
 
 /// A part of a frame that is stored as one message.
@@ -305,12 +314,12 @@ fn event_time(header: &Header, feed: &Feed) -> Option<Timestamp> {
 }
 
 /// A text that fits into a column: no control characters (PostgreSQL takes no NUL), `most` long.
-fn column(text: &str, most: usize) -> String {
+pub(super) fn column(text: &str, most: usize) -> String {
     let printable = text.chars().filter(|character| !character.is_control());
     printable.take(most).collect()
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     let computed = digest::digest(&digest::SHA256, bytes);
     for (to, from) in digest.iter_mut().zip(computed.as_ref()) {

@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::crm::Change;
 use crate::failure::Code;
+use crate::fhir::{Document, Release};
 use crate::hl7::{CharsetError, Message, ReadError};
-use crate::mapping::{self, Context};
+use crate::mapping::{self, Context, Mapped};
 use crate::message::Outcome;
 use crate::site::Feed;
 use crate::store::TenantKeys;
@@ -33,17 +34,21 @@ pub(super) fn translate(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Transla
 }
 
 fn read(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Translated {
-    let message = match Message::read(bytes, feed.charset) {
-        Ok(message) => message,
-        Err(error) => return Translated::Ended(unreadable(&error)),
-    };
     let hash = |parts: &[&str]| keys.index.reference(parts);
+    let endpoint = feed.source.endpoint();
     let context = Context {
         zone: &feed.source.zone,
         hash: &hash,
-        endpoint: "",
+        endpoint: endpoint.map_or("", |endpoint| &endpoint.base),
     };
-    let mapped = feed.bundle.apply(&message, message.header(), &context);
+    let mapped = match endpoint {
+        None => message(bytes, feed, &context),
+        Some(endpoint) => resource(bytes, feed, endpoint.release, &context),
+    };
+    let mapped = match mapped {
+        Ok(mapped) => mapped,
+        Err(outcome) => return Translated::Ended(outcome),
+    };
     match mapped.outcome {
         mapping::Outcome::Ignored { code, place } => {
             Translated::Ended(Outcome::Ignored { code, place })
@@ -51,6 +56,25 @@ fn read(bytes: &[u8], feed: &Feed, keys: &TenantKeys) -> Translated {
         mapping::Outcome::Held { code, place } => Translated::Ended(Outcome::Held { code, place }),
         mapping::Outcome::Mapped => typed(mapped.changes),
     }
+}
+
+fn message(bytes: &[u8], feed: &Feed, context: &Context<'_>) -> Result<Mapped, Outcome> {
+    let message = Message::read(bytes, feed.charset).map_err(|error| unreadable(&error))?;
+    Ok(feed.bundle.apply(&message, message.header(), context))
+}
+
+fn resource(
+    bytes: &[u8],
+    feed: &Feed,
+    release: Release,
+    context: &Context<'_>,
+) -> Result<Mapped, Outcome> {
+    let document = Document::read(bytes).map_err(|error| Outcome::Held {
+        code: Code::Unparseable,
+        place: error.to_string(),
+    })?;
+    let resource = document.root();
+    Ok(feed.bundle.apply_resource(resource, release, context))
 }
 
 fn typed(changes: Vec<mapping::MappedChange>) -> Translated {

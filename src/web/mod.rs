@@ -1,5 +1,5 @@
-//! The HTTP door: health and metrics for operators, and the CRM's API. Protected data passes only
-//! through the API, each answer after it is on record.
+//! The HTTP door: health and metrics for operators, the CRM's API, and the notifications of FHIR
+//! endpoints. Protected data leaves only through the API, each answer after it is on record.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,14 @@ use route::mount;
 
 use crate::access::Desk;
 use crate::config::HttpConfig;
+use crate::intake::Notified;
 use crate::telemetry::Metrics;
 
 mod api;
 mod describe;
 mod health;
 mod log;
+mod notify;
 mod problem;
 mod route;
 mod serve;
@@ -39,16 +41,21 @@ pub struct State {
     pub reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// The desk behind the API; without one there is no API.
     pub desk: Option<Desk>,
+    /// The endpoints that may send notifications; without them nothing is taken.
+    pub notified: Option<Notified>,
 }
 
 /// All routes, bounded in time and size.
 pub fn router(state: State, limits: &HttpConfig) -> Router {
     let (most, within) = (limits.body, limits.request_timeout);
-    let desk = state.desk.clone();
+    let (desk, notified) = (state.desk.clone(), state.notified.clone());
     let mut routes = mount(health::list()).with_state(state);
     if let Some(desk) = desk {
         let api = Api::new(desk, limits.requests_per_minute);
         routes = routes.merge(api.routes()).merge(mount(describe::list()));
+    }
+    if let Some(notified) = notified {
+        routes = routes.merge(notify::routes(notified));
     }
     bounded(routes, most, within)
 }

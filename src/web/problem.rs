@@ -46,6 +46,17 @@ impl Problem {
         }
     }
 
+    /// The same with what was expected and found.
+    pub(super) fn detailed(self, detail: String) -> Self {
+        let detail = Some(detail);
+        let retry_after = (self.status == 503).then_some(SOON);
+        Self {
+            detail,
+            retry_after,
+            ..self
+        }
+    }
+
     /// More requests than permitted; ask again in so many seconds.
     pub(super) fn too_many(seconds: u32) -> Self {
         let title = "More requests than this token or address may send.";

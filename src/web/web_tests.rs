@@ -86,6 +86,7 @@ async fn health_and_metrics_are_answered() {
             metrics,
             reasons: reasons_now,
             desk: None,
+            notified: None,
         },
         &limits(),
     ))

@@ -28,6 +28,7 @@ pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
     let name = source.name.clone();
     let endpoint = Endpoint {
         feed: Arc::new(feed),
+        listen: source.listen().context("a listener")?,
         source,
         covered: Arc::new(move |today| tenant.is_covered(&name, today)),
     };

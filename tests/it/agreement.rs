@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use careloop::config::{MllpLimits, Mode, Source};
+use careloop::config::{MllpLimits, Mode, Source, SourceKind};
 use careloop::intake::mllp::{Endpoint, Station};
 use careloop::intake::{Door, Feed, Readiness};
 use jiff::tz::TimeZone;
@@ -19,7 +19,9 @@ use crate::support::said::Said;
 fn source() -> Source {
     Source {
         name: "lapsing".into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
+        kind: SourceKind::Mllp {
+            listen: "127.0.0.1:0".parse().unwrap(),
+        },
         zone: TimeZone::UTC,
         zone_name: "UTC".into(),
         mode: Mode::Observe,
@@ -61,7 +63,8 @@ on_each_store! {
         let in_force = Arc::new(AtomicBool::new(true));
         let asked = Arc::clone(&in_force);
         let covered = Arc::new(move |_| asked.load(Ordering::SeqCst));
-        let endpoint = Endpoint { feed: Arc::new(feed), source, covered };
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let endpoint = Endpoint { feed: Arc::new(feed), source, listen, covered };
         let door = Door::new(hub.store().clone(), Readiness::default());
         let station = Station::start(&door, vec![endpoint], &limits()).ok().unwrap();
         let address = station.bound()[0].address;

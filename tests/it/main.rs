@@ -37,6 +37,7 @@ mod example_crm;
 mod feedback;
 mod feedback_ways;
 mod fhir_corpus;
+mod fhir_source;
 mod fhir_xml;
 mod fhirpath_engine;
 mod fields;

@@ -20,9 +20,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::config::{AddressRange, MllpLimits};
+use crate::intake::Coverage;
+use crate::intake::mllp::Refusal;
 use crate::intake::mllp::admission::is_allowed;
 use crate::intake::mllp::connection::{Ending, Reply, Terms, Then, converse, part};
-use crate::intake::mllp::{Coverage, Refusal};
 use crate::intake::{Door, Feed, Handled, Unready};
 use crate::slots::{Slot, Slots};
 

@@ -12,7 +12,7 @@ mod replier;
 mod station;
 
 pub use replier::Replier;
-pub use station::{Bound, Coverage, Endpoint, OpenError, Station};
+pub use station::{Bound, Endpoint, OpenError, Station};
 
 /// Why a frame or a connection was refused. Closed: these are labels of counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::Date;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -16,12 +15,9 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ApplicationAck, MllpLimits, Source};
 use crate::intake::mllp::connection::LARGE_AT_ONCE;
 use crate::intake::mllp::listener::{Listener, REFUSALS_AT_ONCE, bind};
-use crate::intake::{Door, Feed};
+use crate::intake::{Coverage, Door, Feed};
 use crate::slots::Slots;
 use crate::tls::{TlsError, server_config};
-
-/// Whether an agreement in force covers the source on a day.
-pub type Coverage = Arc<dyn Fn(Date) -> bool + Send + Sync>;
 
 /// A source, and what it needs besides its configuration.
 pub struct Endpoint {
@@ -29,6 +25,8 @@ pub struct Endpoint {
     pub feed: Arc<Feed>,
     /// The source as configured.
     pub source: Source,
+    /// Where it listens.
+    pub listen: SocketAddr,
     /// Asked at the start, every hour, at every connection and at every frame.
     pub covered: Coverage,
 }
@@ -182,9 +180,10 @@ impl Shared {
         let Endpoint {
             feed,
             source,
+            listen: address,
             covered,
         } = endpoint;
-        let (name, address) = (source.name, source.listen);
+        let name = source.name;
         let encrypted = source.tls.is_some() || source.plaintext_beyond_loopback;
         if !encrypted && !address.ip().to_canonical().is_loopback() {
             return Err(OpenError::Plaintext { name, address });
