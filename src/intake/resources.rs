@@ -13,7 +13,7 @@ use crate::failure::Code;
 use crate::fhir::{Body, Bundle, DateTime, Form, Node};
 use crate::store::Arrival;
 
-/// The mark of resources that concern nobody real (v3 ActReason, `HTEST`).
+/// The mark of resources that concern nobody real (v3 `ActReason`, `HTEST`).
 const TEST: &str = "HTEST";
 /// How the store calls what concerns nobody real (HL7 v2 table 0103).
 const TRAINING: &str = "T";

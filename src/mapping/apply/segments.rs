@@ -167,12 +167,10 @@ impl<'m> Spot<'m> {
             }
             Elements::Repetitions(sum) => {
                 for alternatives in sum {
-                    for path in alternatives {
-                        let before = found.len();
+                    let before = found.len();
+                    let mut left = alternatives.iter();
+                    while let Some(path) = left.next().filter(|_| found.len() == before) {
                         null |= self.repetitions(path, &mut found);
-                        if found.len() > before {
-                            break;
-                        }
                     }
                 }
             }

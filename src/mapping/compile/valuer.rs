@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::crm::FieldType;
 
 use super::super::plan::{Convert, Lookup, OnBad, OnNull, Shape, Source, Term, Unmapped, Valuer};
-use super::super::tree::{Kind, Node, Place, Table};
+use super::super::tree::{Entry, Kind, Node, Place, Table};
 use super::{Compiler, target};
 
 /// What `fn` may name.
@@ -159,7 +159,18 @@ impl Compiler<'_, '_> {
         };
         self.only(table, &[&[*key], *keys].concat(), to);
         let entry = table.entry(key)?;
-        let source = match *key {
+        let source = self.source(key, table, (entry, to, convert))?;
+        Some((source, entry.at))
+    }
+
+    /// What one of the keys of [`KINDS`] says.
+    fn source(
+        &mut self,
+        key: &str,
+        table: &Table,
+        (entry, to, convert): (&Entry, &Target<'_>, Convert),
+    ) -> Option<Source> {
+        Some(match key {
             "value" => {
                 if to.name.ends_with(".concept")
                     && let Some(name) = entry.node.text()
@@ -204,8 +215,7 @@ impl Compiler<'_, '_> {
                 let with = self.problems.text(table, "with").unwrap_or(" ").to_owned();
                 Source::Join { items, with }
             }
-        };
-        Some((source, entry.at))
+        })
     }
 
     fn split(&mut self, table: &Table) -> Option<String> {

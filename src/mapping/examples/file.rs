@@ -66,11 +66,7 @@ pub(super) fn read(
     let mapping = problems
         .needed_text(table, at, "mapping")
         .unwrap_or_default();
-    let layers = problems
-        .texts(table, "layers")
-        .into_iter()
-        .map(|(name, _)| name.to_owned());
-    let layers: Vec<String> = layers.collect();
+    let layers = owned(problems.texts(table, "layers"));
     let zone = problems.text(table, "zone").unwrap_or("UTC");
     let items = problems.list(table, "case");
     if items.is_empty() {
@@ -119,18 +115,9 @@ fn case(node: &Node, shared: &Shared<'_>, problems: &mut Problems<'_>) -> Option
     let outcome = problems
         .word(table, "outcome", &outcomes)
         .unwrap_or("mapped");
-    let own: Vec<String> = problems
-        .texts(table, "layers")
-        .into_iter()
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    let issues = table.get("issues").is_some().then(|| {
-        problems
-            .texts(table, "issues")
-            .into_iter()
-            .map(|(text, _)| text.to_owned())
-            .collect()
-    });
+    let own = owned(problems.texts(table, "layers"));
+    let issues = table.get("issues").is_some();
+    let issues = issues.then(|| owned(problems.texts(table, "issues")));
     let (expect, via) = assertions(table, problems);
     if expect.is_empty() && outcome == "mapped" {
         let message = format!("`{name}` expects nothing");
@@ -165,6 +152,10 @@ fn case(node: &Node, shared: &Shared<'_>, problems: &mut Problems<'_>) -> Option
         expect,
         via,
     })
+}
+
+fn owned(texts: Vec<(&str, Place)>) -> Vec<String> {
+    texts.into_iter().map(|(text, _)| text.to_owned()).collect()
 }
 
 /// The tables `expect` and `via`.
