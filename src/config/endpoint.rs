@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use toml::Spanned;
 
 use super::address::Url;
-use super::file;
+use super::file::{self, File};
 use super::load::{Check, Place};
-use super::{KeySource, Source, SourceKind};
+use super::{HttpConfig, KeySource, Source, SourceKind};
 use crate::fhir::Release;
 
 /// A FHIR endpoint.
@@ -90,6 +90,22 @@ fn address(check: &mut Check<'_>, place: &Place, written: &str) -> Option<String
         return None;
     }
     Some(text.to_owned())
+}
+
+/// Reports notifications that nobody could send: the door takes them over TLS, or from this machine.
+pub(super) fn reachable(check: &mut Check<'_>, written: &File, http: &HttpConfig) {
+    if http.serves_api() {
+        return;
+    }
+    for (index, source) in written.source.iter().enumerate() {
+        if let Some(secret) = &source.get_ref().notifications {
+            check.report(
+                &Place::of(&format!("source[{index}].notifications"), secret),
+                "expected an HTTP door with TLS or on loopback, found none: nothing could arrive",
+                "set [http] listen, and its tls beyond loopback",
+            );
+        }
+    }
 }
 
 /// Reports keys that only the other kind of source has.

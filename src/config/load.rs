@@ -12,7 +12,7 @@ use super::file::{File, Maybe};
 use super::layers::{Layers, Origin};
 use super::problem::Problem;
 use super::words::{Lasting, Size};
-use super::{alerts, parties, secret, settings, sources, telemetry};
+use super::{alerts, endpoint, parties, secret, settings, sources, telemetry};
 
 /// The defaults and the manual, printed by `careloop config default`.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -124,6 +124,7 @@ fn assemble(check: &mut Check<'_>, written: &File) -> Config {
     let broker = settings::broker(check, &written.broker, pace.publishing);
     let tenants = parties::tenants(check, written);
     sources::ports(check, written);
+    endpoint::reachable(check, written, &http);
     Config {
         store: settings::store(check, &written.store),
         root_key: settings::root_key(check, &written.keys),

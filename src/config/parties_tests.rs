@@ -237,6 +237,11 @@ fn an_endpoint_has_a_base_and_a_release_and_nothing_of_a_listener() {
     ] {
         one(&with_endpoint(keys), says);
     }
+    let told = format!(
+        "[http]\nlisten = \"off\"\n{}",
+        with_endpoint(&format!("{right}\nnotifications = \"env:TEST\""))
+    );
+    one(&told, &["notifications", "nothing could arrive"]);
     let beside = CLINIC.replace("kind = \"mllp\"", "kind = \"mllp\"\nrelease = \"R4\"");
     one(&beside, &["release", "one of kind \"fhir\""]);
 }
