@@ -8,7 +8,7 @@ use crate::config::Tenant;
 use crate::consent::{
     self, Ask, Channel, Decision, Entry, Facts, Hold, Policy, Reader, Reading, Sent, Standing,
 };
-use crate::crm::{Demographics, Directive, View};
+use crate::crm::{Address, Assertion, Demographics, Directive, Payload, View};
 use crate::store::{Record, TaskDetail, TaskRow};
 
 /// A task that is to leave.
@@ -64,7 +64,7 @@ pub fn decide(
     let told = readings.iter().flat_map(|(_, reading)| &reading.entries);
     let entries: Vec<Entry> = record.entries.iter().chain(told).cloned().collect();
     let contact_points = record.contact_points();
-    let states = states(demographics);
+    let states = states(&record.assertions, demographics);
     let sent = sent(record, request.task);
     let channels = in_order(record, &request.detail.channels, policy);
     let ask = Ask {
@@ -185,11 +185,24 @@ fn holds(
     holds
 }
 
-/// The states whose hours may bind: those of every address on record.
-fn states(demographics: &Demographics) -> Vec<String> {
-    let mut states: Vec<String> = demographics
-        .addresses
-        .iter()
+/// The states whose hours may bind: those of every address on record. Of merged records, those of each
+/// one's own addresses: a merge can be a mistake, and until somebody undoes it the hours of both bind.
+fn states(assertions: &[Assertion], demographics: &Demographics) -> Vec<String> {
+    let first = assertions.first().map(|assertion| assertion.person);
+    let mut others = assertions.iter().map(|assertion| Some(assertion.person));
+    let told: Vec<&Address> = if others.all(|person| person == first) {
+        demographics.addresses.iter().collect()
+    } else {
+        let lists = assertions
+            .iter()
+            .filter_map(|assertion| match &assertion.payload {
+                Payload::Addresses(list) => list.as_ref(),
+                _ => None,
+            });
+        lists.flatten().collect()
+    };
+    let mut states: Vec<String> = told
+        .into_iter()
         .filter_map(|address| address.state.as_deref())
         .map(|state| state.trim().to_uppercase())
         .filter(|state| state.len() == 2)
@@ -197,4 +210,46 @@ fn states(demographics: &Demographics) -> Vec<String> {
     states.sort_unstable();
     states.dedup();
     states
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::crm::Group;
+
+    fn living(person: u128, state: &str, at: i64) -> Assertion {
+        let address = serde_json::json!([{ "state": state }]);
+        Assertion {
+            person: Uuid::from_u128(person),
+            group: Group::Addresses,
+            source: "adt".to_owned(),
+            key: String::new(),
+            event_time: Timestamp::from_second(at).unwrap(),
+            message: Uuid::from_u128(1),
+            marks: Vec::new(),
+            payload: Payload::Addresses(serde_json::from_value(address).unwrap()),
+        }
+    }
+
+    fn bound(assertions: &[Assertion]) -> Vec<String> {
+        states(assertions, &View::of(assertions, &[]).demographics)
+    }
+
+    #[test]
+    fn the_hours_of_each_merged_record_bind_whichever_address_is_newer() {
+        assert_eq!(bound(&[living(1, "ri", 1)]), ["RI"]);
+        assert_eq!(
+            bound(&[living(1, "RI", 1), living(2, "NY", 2)]),
+            ["NY", "RI"]
+        );
+        let mut moved = living(1, "NY", 2);
+        moved.source = "lab".to_owned();
+        assert_eq!(
+            bound(&[living(1, "RI", 1), moved]),
+            ["NY"],
+            "one person who moved"
+        );
+    }
 }
