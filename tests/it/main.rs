@@ -33,6 +33,7 @@ mod corpus;
 mod crash;
 mod crm_check;
 mod demo;
+mod ehr_client;
 mod example_crm;
 mod feedback;
 mod feedback_ways;

@@ -12,6 +12,7 @@ pub(crate) mod broker;
 pub(crate) mod clinic;
 pub(crate) mod crm;
 pub(crate) mod database;
+pub(crate) mod fhir_server;
 pub(crate) mod hub;
 pub(crate) mod operator;
 pub(crate) mod peer;
