@@ -34,6 +34,7 @@ mod crash;
 mod crm_check;
 mod demo;
 mod ehr_client;
+mod ehr_sekmet;
 mod example_crm;
 mod feedback;
 mod feedback_ways;

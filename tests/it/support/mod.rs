@@ -5,6 +5,7 @@ pub(crate) mod agreement;
 pub(crate) mod api;
 pub(crate) mod behind;
 pub(crate) mod said;
+pub(crate) mod sekmet;
 pub(crate) mod served;
 pub(crate) mod serving;
 pub(crate) mod standing;
