@@ -270,10 +270,15 @@ fn told(error: &reqwest::Error) -> Transport {
     }
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(inner) = cause {
-        if is_of_certificate(inner) {
+        if matches!(
+            inner.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        ) {
             return Transport::Certificate;
         }
-        cause = inner.source();
+        // An error of a socket hides what it holds, and goes on behind it.
+        let held = inner.downcast_ref().and_then(std::io::Error::get_ref);
+        cause = held.map(|held| held as _).or_else(|| inner.source());
     }
     if error.is_connect() {
         Transport::Connect
@@ -282,14 +287,6 @@ fn told(error: &reqwest::Error) -> Transport {
     } else {
         Transport::Other
     }
-}
-
-fn is_of_certificate(error: &(dyn StdError + 'static)) -> bool {
-    let inner = error
-        .downcast_ref::<std::io::Error>()
-        .and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
-    let found = inner.or_else(|| error.downcast_ref::<rustls::Error>());
-    matches!(found, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The endpoint's own headers behind those that every request has.

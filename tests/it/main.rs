@@ -35,6 +35,7 @@ mod crm_check;
 mod demo;
 mod ehr_client;
 mod ehr_sekmet;
+mod ehr_tls;
 mod example_crm;
 mod feedback;
 mod feedback_ways;
