@@ -128,7 +128,9 @@ impl Client {
 
     /// Reads a resource, a search or a page: a path below the base (`Patient/1`) or a whole URL of
     /// the endpoint's origin, such as a `next` link. While the endpoint is busy or fails it is asked
-    /// again; a token that is not taken is replaced once.
+    /// again; a token that is not taken is replaced once. Each try may take `Limits::total`, and a
+    /// busy endpoint may be waited for up to six minutes between two of them: who has less time ends
+    /// it by dropping the future.
     ///
     /// # Errors
     /// No answer to use. What it says of the endpoint is in words of careloop's own.

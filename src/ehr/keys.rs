@@ -14,9 +14,6 @@ use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// The smallest RSA key that EHRs take, in bytes (2048 bits).
-const SMALLEST_MODULUS: usize = 256;
-
 /// How an assertion is signed; SMART asks every client for both (RFC 7518, 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -49,12 +46,12 @@ pub enum KeyError {
          convert others with openssl pkcs8 -topk8 -nocrypt"
     )]
     NotPem,
-    /// It is another kind of key.
-    #[error("key: expected RSA or P-384, found another kind or a damaged key; make a new one")]
+    /// It is another kind of key, too short, or damaged.
+    #[error(
+        "key: expected RSA of 2048 to 8192 bits or P-384, found another kind, a shorter or a \
+         damaged key; make a new one"
+    )]
     Kind,
-    /// It is too short.
-    #[error("key: expected RSA of at least 2048 bits, found fewer; make a new one")]
-    Short,
     /// The library failed.
     #[error("key: expected the cryptographic library to work, found it failing; report this")]
     Library,
@@ -140,7 +137,6 @@ impl SigningKey {
 impl Pair {
     fn public(&self) -> Result<PublicKey, KeyError> {
         match self {
-            Self::Rsa(pair) if pair.public_modulus_len() < SMALLEST_MODULUS => Err(KeyError::Short),
             Self::Rsa(pair) => {
                 let key = pair.public_key();
                 Ok(PublicKey::Rsa {

@@ -239,6 +239,14 @@ async fn an_answer_without_end_is_left_at_the_limit() {
     server.script(PATIENTS, [Reply::new(404, "x").endless()]);
     assert!(client.get("Patient").await.is_err());
     assert_eq!(server.heard(PATIENTS).len(), 3);
+    for (length, fits) in [(max_bytes, true), (max_bytes + 1, false)] {
+        let page = format!("{PAGE}{}", " ".repeat(length - PAGE.len()));
+        let replies = [Reply::new(200, &page), Reply::new(200, &page).unsaid()];
+        server.script(PATIENTS, replies);
+        for _ in 0..2 {
+            assert_eq!(client.get("Patient").await.is_ok(), fits, "{length}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ enum Ending {
     Cut,
     /// The body never ends.
     Endless,
+    /// Nobody says how long the body is; the connection ends it.
+    Unsaid,
     /// Nothing comes until a permit is there.
     Held(Arc<Semaphore>),
 }
@@ -76,6 +78,11 @@ impl Reply {
 
     pub(crate) fn endless(mut self) -> Self {
         self.ending = Ending::Endless;
+        self
+    }
+
+    pub(crate) fn unsaid(mut self) -> Self {
+        self.ending = Ending::Unsaid;
         self
     }
 
@@ -272,7 +279,7 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, reply: &Reply) -> std::io:
     let length = match reply.ending {
         Ending::Whole | Ending::Held(_) => Some(reply.body.len()),
         Ending::Cut => Some(reply.body.len() + 100),
-        Ending::Endless => None,
+        Ending::Endless | Ending::Unsaid => None,
     };
     let is_said = head.contains("Content-Length");
     if let Some(length) = length.filter(|_| !is_said) {
