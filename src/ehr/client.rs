@@ -148,7 +148,8 @@ impl Client {
                 Try::Done(answer) => return Ok(answer),
                 Try::Never(error) => return Err(error),
                 Try::Unauthorized => {
-                    if !self.tokens.refuse(&token) || is_renewed {
+                    // The new one is kept: an endpoint that takes none costs one token a question.
+                    if is_renewed || !self.tokens.refuse(&token) {
                         return Err(Error::Unauthorized);
                     }
                     is_renewed = true;

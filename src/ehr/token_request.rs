@@ -169,6 +169,8 @@ impl TokenError {
             Self::Status(status) => matches!(*status, 400 | 500..=599),
             Self::Denied(code) => code.passes(),
             Self::Busy { status, wait } => *status == 503 && wait.is_zero(),
+            // The connection may have been an old one, which the server closed.
+            Self::Transport(error) => matches!(error, Transport::Cut),
             _ => false,
         }
     }

@@ -250,6 +250,48 @@ async fn an_answer_without_end_is_left_at_the_limit() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_too_slow_is_not_waited_for() {
+    let server = FhirServer::listen().await;
+    let never = Arc::new(Semaphore::new(0));
+    let short = Duration::from_millis(300);
+    let once = Limits {
+        tries: 1,
+        max_bytes: usize::MAX,
+        ..limits()
+    };
+    for (reply, limits) in [
+        (
+            Reply::new(200, PAGE).held(&never),
+            Limits {
+                read: short,
+                ..once.clone()
+            },
+        ),
+        // Something comes all the time, but there is no end of it.
+        (
+            Reply::new(200, PAGE).dripping(),
+            Limits {
+                total: short,
+                ..once
+            },
+        ),
+    ] {
+        server.script(PATIENTS, [reply]);
+        let asked = Endpoint {
+            auth: Auth::Bearer(Secret::new("TEST-STATIC".into())),
+            limits,
+            ..endpoint(&server)
+        };
+        let error = Client::new(asked).unwrap().get("Patient").await;
+        let error = error.err().unwrap();
+        assert!(
+            matches!(error, Error::Transport(Transport::Late)),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn nobody_follows_an_endpoint_to_another_host() {
     let (server, other) = (FhirServer::listen().await, FhirServer::listen().await);
     let client = client(&server);
@@ -367,6 +409,10 @@ async fn a_refusal_without_a_reason_is_tried_once_more_with_another_assertion() 
         assert_eq!(asked.len(), 2);
         assert_ne!(claims(&asked[0])["jti"], claims(&asked[1])["jti"]);
     }
+    let server = FhirServer::listen().await;
+    server.script("/token", [token("TEST-CUT", 300).cut()]);
+    assert!(client(&server).get("Patient").await.is_ok());
+    assert_eq!(server.heard("/token").len(), 2);
     let server = FhirServer::listen().await;
     server.script("/token", [refused(400), refused(400), refused(400)]);
     let error = client(&server).get("Patient").await.err().unwrap();

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_rustls::TlsAcceptor;
 
 /// What the server got.
@@ -49,6 +49,8 @@ enum Ending {
     Cut,
     /// The body never ends.
     Endless,
+    /// The body never ends, and comes slowly.
+    Dripping,
     /// Nobody says how long the body is; the connection ends it.
     Unsaid,
     /// Nothing comes until a permit is there.
@@ -78,6 +80,11 @@ impl Reply {
 
     pub(crate) fn endless(mut self) -> Self {
         self.ending = Ending::Endless;
+        self
+    }
+
+    pub(crate) fn dripping(mut self) -> Self {
+        self.ending = Ending::Dripping;
         self
     }
 
@@ -138,15 +145,7 @@ impl FhirServer {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (own, tls) = (own.clone(), tls.clone());
-                tokio::spawn(async move {
-                    match tls {
-                        None => own.serve(stream).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => own.serve(stream).await,
-                            Err(_refused) => {}
-                        },
-                    }
-                });
+                tokio::spawn(async move { own.take(stream, tls).await });
             }
         });
         server
@@ -184,6 +183,16 @@ impl FhirServer {
         self.inner.state.lock().unwrap().most_under_way
     }
 
+    async fn take(&self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        let Some(tls) = tls else {
+            return self.serve(stream).await;
+        };
+        // Who does not trust the server goes without a word.
+        if let Ok(stream) = tls.accept(stream).await {
+            self.serve(stream).await;
+        }
+    }
+
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) {
         let Some(request) = read(&mut stream).await else {
             return;
@@ -201,7 +210,7 @@ impl FhirServer {
         let under_way = UnderWay(Arc::clone(&self.inner));
         // Whoever has read the whole answer may look at once at how many are under way.
         let is_heard = match &reply.ending {
-            Ending::Held(until) => until.acquire().await.map(|permit| permit.forget()).is_ok(),
+            Ending::Held(until) => until.acquire().await.map(SemaphorePermit::forget).is_ok(),
             _ => true,
         };
         drop(under_way);
@@ -279,7 +288,7 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, reply: &Reply) -> std::io:
     let length = match reply.ending {
         Ending::Whole | Ending::Held(_) => Some(reply.body.len()),
         Ending::Cut => Some(reply.body.len() + 100),
-        Ending::Endless | Ending::Unsaid => None,
+        Ending::Endless | Ending::Dripping | Ending::Unsaid => None,
     };
     let is_said = head.contains("Content-Length");
     if let Some(length) = length.filter(|_| !is_said) {
@@ -288,11 +297,16 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, reply: &Reply) -> std::io:
     stream
         .write_all(format!("{head}\r\n{}", reply.body).as_bytes())
         .await?;
-    if matches!(reply.ending, Ending::Endless) {
-        // Until the other side has had enough.
-        loop {
+    // Until the other side has had enough.
+    match reply.ending {
+        Ending::Endless => loop {
             stream.write_all(&[b' '; 4096]).await?;
-        }
+        },
+        Ending::Dripping => loop {
+            stream.write_all(b" ").await?;
+            stream.flush().await?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        },
+        _ => stream.flush().await,
     }
-    stream.flush().await
 }
