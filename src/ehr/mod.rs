@@ -65,7 +65,7 @@ pub enum Auth {
     PrivateKeyJwt {
         /// The client id that the EHR gave out.
         client_id: String,
-        /// The key that signs now; see [`rotation`].
+        /// The key that signs now; see [`rotation`]. When another one does, a new client is made.
         key: SigningKey,
         /// The registered address of the hub's key set, where assertions are to name it.
         jku: Option<String>,
