@@ -7,13 +7,13 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use tokio::time::sleep;
 
-use super::Endpoint;
 use super::http::{Content, FHIR_JSON, Heard, Http, Setup, Transport};
 use super::origin::Refused;
 use super::pace::{Down, Pace, Pass, retry_after};
 use super::smart::{self, DiscoveryError, Offer};
 use super::token::{Token, Tokens};
 use super::token_request::TokenError;
+use super::{Auth, Endpoint};
 use crate::fhir::{Document, Outcome};
 use crate::retry::{Backoff, Policy};
 
@@ -100,10 +100,10 @@ pub struct Client {
 }
 
 /// What comes of one try.
-enum Try {
+enum Try<'p> {
     Done(Answer),
-    /// With a new token it may work.
-    Unauthorized,
+    /// With a new token it may work, and nobody can tell yet whether the endpoint does.
+    Unauthorized(Pass<'p>),
     /// Asked again it may work; the pace knows when, if nothing is said.
     Again(Error, Option<Duration>),
     Never(Error),
@@ -116,6 +116,10 @@ impl Client {
     /// An address, a certificate or a header that cannot be used.
     pub fn new(endpoint: Endpoint) -> Result<Self, Setup> {
         let http = Http::of(&endpoint)?;
+        if let Auth::Bearer(secret) = &endpoint.auth {
+            let token = Token::new(secret.open().to_owned());
+            token.header().ok_or(Setup::Bearer)?;
+        }
         let token_url = endpoint.token_url.as_deref();
         let token_url = token_url.map(|text| http.base().configured_token_url(text));
         Ok(Self {
@@ -147,9 +151,10 @@ impl Client {
             match judged(heard, pass, &mut waits) {
                 Try::Done(answer) => return Ok(answer),
                 Try::Never(error) => return Err(error),
-                Try::Unauthorized => {
+                Try::Unauthorized(pass) => {
                     // The new one is kept: an endpoint that takes none costs one token a question.
                     if is_renewed || !self.tokens.refuse(&token) {
+                        pass.failed();
                         return Err(Error::Unauthorized);
                     }
                     is_renewed = true;
@@ -187,7 +192,7 @@ impl Client {
 }
 
 /// Judges an answer, and tells the pace of it.
-fn judged(heard: Result<Heard, Transport>, pass: Pass<'_>, waits: &mut Backoff) -> Try {
+fn judged<'p>(heard: Result<Heard, Transport>, pass: Pass<'p>, waits: &mut Backoff) -> Try<'p> {
     let heard = match heard {
         Ok(heard) => heard,
         Err(Transport::TooLarge { cap }) => {
@@ -208,10 +213,7 @@ fn judged(heard: Result<Heard, Transport>, pass: Pass<'_>, waits: &mut Backoff) 
             pass.answered();
             done(heard)
         }
-        401 => {
-            pass.answered();
-            Try::Unauthorized
-        }
+        401 => Try::Unauthorized(pass),
         300..=399 => {
             pass.answered();
             Try::Never(Error::Redirected(heard.status))
@@ -239,7 +241,7 @@ fn judged(heard: Result<Heard, Transport>, pass: Pass<'_>, waits: &mut Backoff) 
     }
 }
 
-fn done(heard: Heard) -> Try {
+fn done<'p>(heard: Heard) -> Try<'p> {
     match heard.content {
         Content::Json => Try::Done(Answer {
             body: heard.body,

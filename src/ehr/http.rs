@@ -28,6 +28,9 @@ pub enum Setup {
     /// The token address cannot be used.
     #[error("token_url: {0}")]
     TokenUrl(Refused),
+    /// The token that does not change cannot be sent.
+    #[error("bearer: expected a token of printable ASCII in one line, found other characters")]
+    Bearer,
     /// The authorities cannot be read.
     #[error("ca: expected PEM (BEGIN CERTIFICATE), found none that can be used")]
     Ca,

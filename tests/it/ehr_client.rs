@@ -134,6 +134,27 @@ async fn a_token_that_is_not_taken_is_replaced_once() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_takes_no_token_is_left_alone() {
+    let server = FhirServer::listen().await;
+    let client = with(
+        &server,
+        Limits {
+            failures: 2,
+            ..limits()
+        },
+    );
+    server.script(PATIENTS, (0..4).map(|_| refused(401)));
+    for _ in 0..2 {
+        let error = client.get("Patient").await.err().unwrap();
+        assert!(matches!(error, Error::Unauthorized), "{error}");
+    }
+    assert!(matches!(client.get("Patient").await, Err(Error::Down(_))));
+    assert_eq!(server.heard(PATIENTS).len(), 4);
+    // The second question began with the token that the first one ended with.
+    assert_eq!(server.heard("/token").len(), 3);
+}
+
+#[tokio::test]
 async fn a_token_that_does_not_change_is_not_tried_twice() {
     let server = FhirServer::listen().await;
     let auth = Auth::Bearer(Secret::new("TEST-STATIC".into()));
@@ -150,6 +171,10 @@ async fn a_token_that_does_not_change_is_not_tried_twice() {
         "Bearer TEST-STATIC"
     );
     assert_eq!(server.all().len(), 2);
+    let auth = Auth::Bearer(Secret::new("TEST-STATIC\n".into()));
+    let endpoint = self::endpoint(&server);
+    let refused = Client::new(Endpoint { auth, ..endpoint }).err().unwrap();
+    assert!(!refused.to_string().contains("STATIC"), "{refused}");
 }
 
 #[tokio::test]
