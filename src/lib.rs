@@ -38,6 +38,8 @@ pub mod retry;
 pub mod guard;
 pub mod step;
 pub mod slots;
+// Asking an EHR: a guarded FHIR client and its proof of who asks.
+pub mod ehr;
 // One tenant, compiled; and the one question that two stations ask.
 pub mod site;
 pub mod outreach;

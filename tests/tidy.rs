@@ -50,6 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("guard", &[]),
     ("step", &[]),
     ("slots", &[]),
+    ("ehr", &["clock", "config", "fhir", "retry"]),
     ("telemetry", &["config", "trace"]),
     (
         "store",
@@ -168,7 +169,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // A route that is not in a list would not be held against the API's description.
     (".route(", &["src/web/route.rs"]),
     ("clap::", &["src/cli/"]),
-    ("reqwest::", &["src/alert/"]),
+    ("reqwest::", &["src/alert/", "src/ehr/"]),
     ("hl7_parser::", &["src/hl7/parsed.rs"]),
     ("fhirbolt_element::", &["src/fhir/model/"]),
     ("fhirbolt_shared::", &["src/fhir/model/"]),
