@@ -145,6 +145,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "crm",
             "daemon",
             "failure",
+            "fhir",
             "hl7",
             "mapping",
             "message",
@@ -453,7 +454,7 @@ fn every_failure_code_is_in_the_handbook() {
 #[test]
 fn every_mapping_and_rule_has_examples() {
     let mut files = Vec::new();
-    for folder in ["mappings/hl7v2", "mappings/care"] {
+    for folder in ["mappings/hl7v2", "mappings/fhir", "mappings/care"] {
         collect_ending(Path::new(folder), "toml", &mut files);
     }
     let mut bare = Vec::new();

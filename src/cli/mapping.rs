@@ -8,38 +8,28 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::samples::{How, Reader};
 use super::{CONFIGURATION, DATA, output, survey};
-use crate::failure::Code;
-use crate::hl7::{self, CharsetError, Header, Message, ReadError};
-use crate::mapping::{Bundle, Context, Issue, Layer, Mapped, Outcome, Severity, examples};
-use crate::vault::{IndexKey, Key};
+use crate::mapping::{Bundle, Layer, Mapped, Outcome, examples};
 
 /// Commands about mappings.
 #[derive(Subcommand)]
 pub(super) enum MappingCommand {
-    /// Map files and show what comes out: one JSON object a message.
+    /// Map files and show what comes out: one JSON object a message or resource.
     Try {
-        /// A layer over the base packs: a name, or a file ending in .toml. Repeatable, in order.
-        #[arg(long = "overlay", value_name = "NAME|FILE")]
-        overlays: Vec<String>,
-        /// The zone of times without an offset (IANA).
-        #[arg(long, default_value = "UTC")]
-        zone: String,
+        #[command(flatten)]
+        how: How,
         /// JSON is the only form; the option says so.
         #[arg(long)]
         json: bool,
-        /// Files with one or more HL7 v2 messages.
+        /// Files with one or more HL7 v2 messages, or with a FHIR resource, a Bundle or NDJSON.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Map whole folders and show the shares of mapped, ignored and held messages, with reasons.
+    /// Map whole folders and show the shares of mapped, ignored and held messages or resources, with reasons.
     Survey {
-        /// A layer over the base packs: a name, or a file ending in .toml. Repeatable, in order.
-        #[arg(long = "overlay", value_name = "NAME|FILE")]
-        overlays: Vec<String>,
-        /// The zone of times without an offset (IANA).
-        #[arg(long, default_value = "UTC")]
-        zone: String,
+        #[command(flatten)]
+        how: How,
         /// Folders; those in them are read too.
         #[arg(required = true)]
         folders: Vec<PathBuf>,
@@ -62,16 +52,11 @@ pub(super) enum MappingCommand {
 pub(super) fn run(command: MappingCommand) -> anyhow::Result<ExitCode> {
     match command {
         MappingCommand::Try {
-            overlays,
-            zone,
+            how,
             json: _,
             files,
-        } => attempt(&overlays, &zone, &files),
-        MappingCommand::Survey {
-            overlays,
-            zone,
-            folders,
-        } => survey::run(&overlays, &zone, &folders),
+        } => attempt(how, &files),
+        MappingCommand::Survey { how, folders } => survey::run(how, &folders),
         MappingCommand::Test { folder } => {
             let report = examples::run_folder(&folder);
             output::line(&report.to_string())?;
@@ -159,17 +144,15 @@ struct LineIssue {
     severity: &'static str,
 }
 
-fn attempt(overlays: &[String], zone: &str, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let Some(bundle) = compile(overlays) else {
-        return Ok(ExitCode::from(CONFIGURATION));
-    };
-    let Some(zone) = zone_of(zone) else {
-        return Ok(ExitCode::from(super::USAGE));
+fn attempt(how: How, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let reader = match Reader::new(how) {
+        Ok(reader) => reader,
+        Err(code) => return Ok(ExitCode::from(code)),
     };
     let mut unreadable = false;
     for file in files {
         match std::fs::read(file) {
-            Ok(bytes) => messages(&bundle, &zone, &file.display().to_string(), &bytes)?,
+            Ok(bytes) => samples(&reader, &file.display().to_string(), &bytes)?,
             Err(error) => {
                 unreadable = true;
                 output::error(&format!(
@@ -187,94 +170,25 @@ fn attempt(overlays: &[String], zone: &str, files: &[PathBuf]) -> anyhow::Result
     })
 }
 
-fn messages(bundle: &Bundle, zone: &TimeZone, file: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    let split = hl7::split(bytes);
-    // Lines that belong to no message are part of the account, as they are in the daemon.
-    let pieces = split.messages.iter().chain(&split.stray);
-    for (index, range) in pieces.enumerate() {
-        let piece = bytes.get(range.clone()).unwrap_or_default();
-        let mapped = map(bundle, zone, piece);
-        let header = Header::read(piece).ok();
-        output::json_line(&Line {
+fn samples(reader: &Reader, file: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let mut index = 0;
+    reader.each(bytes, |sample| {
+        let changes = sample.mapped.changes.iter().map(|change| LineChange {
+            entity: change.entity,
+            values: change.values.open(),
+        });
+        let told = output::json_line(&Line {
             file: file.to_owned(),
             index,
-            message_type: header
-                .as_ref()
-                .map(Header::message_type)
-                .unwrap_or_default(),
-            control_id: header.map(|header| header.control_id).unwrap_or_default(),
-            outcome: mapped.outcome.name(),
-            changes: mapped
-                .changes
-                .iter()
-                .map(|change| LineChange {
-                    entity: change.entity,
-                    values: change.values.open(),
-                })
-                .collect(),
-            issues: issues(&mapped),
-        })?;
-    }
-    Ok(())
-}
-
-pub(super) fn map(bundle: &Bundle, zone: &TimeZone, piece: &[u8]) -> Mapped {
-    let message = match Message::read(piece, None) {
-        Ok(message) => message,
-        Err(error) => return unreadable(&error),
-    };
-    // References are hashed with the tenant's key; without one, a fixed key shows their form.
-    let key = Key::from_root_text(&[0_u8; 32]).map(|key| IndexKey::new(&key));
-    let hash = |parts: &[&str]| {
-        key.as_ref()
-            .map_or_else(|_no_key| String::new(), |key| key.reference(parts))
-    };
-    let mut mapped = bundle.apply(
-        &message,
-        message.header(),
-        &Context {
-            zone,
-            hash: &hash,
-            endpoint: "",
-        },
-    );
-    for anomaly in message.anomalies() {
-        let at = format!("segment {} ({})", anomaly.segment, anomaly.kind.code());
-        mapped
-            .issues
-            .push(issue_of_text(Code::Unparseable, at, Severity::Warning));
-    }
-    mapped
-}
-
-/// An issue of the text itself, before any rule.
-fn issue_of_text(code: Code, at: String, severity: Severity) -> Issue {
-    Issue {
-        code,
-        at,
-        rule: String::new(),
-        file: String::new(),
-        line: 0,
-        severity,
-    }
-}
-
-fn unreadable(error: &ReadError) -> Mapped {
-    let code = match error {
-        ReadError::Header(_) => Code::NoHeader,
-        ReadError::Charset(CharsetError::Unsupported { .. }) => Code::CharsetUnsupported,
-        ReadError::Charset(CharsetError::Undecodable { .. }) => Code::CharsetUndecodable,
-        ReadError::Parse(_) => Code::Unparseable,
-    };
-    Mapped {
-        outcome: Outcome::Held {
-            code,
-            place: error.to_string(),
-        },
-        changes: Vec::new(),
-        issues: vec![issue_of_text(code, "MSH".to_owned(), Severity::Error)],
-        trace: Vec::new(),
-    }
+            message_type: sample.kind,
+            control_id: sample.id,
+            outcome: sample.mapped.outcome.name(),
+            changes: changes.collect(),
+            issues: issues(&sample.mapped),
+        });
+        index += 1;
+        told
+    })
 }
 
 fn issues(mapped: &Mapped) -> Vec<LineIssue> {

@@ -18,6 +18,7 @@ mod outreach;
 pub mod output;
 mod person;
 mod rotate;
+mod samples;
 mod serve;
 mod status;
 mod story;

@@ -1,4 +1,4 @@
-//! `careloop mapping survey`: how much of whole folders of messages is mapped, ignored or held, and
+//! `careloop mapping survey`: how much of whole folders of messages or resources is mapped, ignored or held, and
 //! why. It shows counts and places, never a value.
 
 use std::collections::BTreeMap;
@@ -6,13 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use jiff::tz::TimeZone;
-
-use super::mapping::{compile, map, zone_of};
-use super::{CONFIGURATION, DATA, USAGE, output};
+use super::samples::{How, Reader, Sample};
+use super::{DATA, output};
 use crate::failure::Code;
-use crate::hl7;
-use crate::mapping::{Bundle, Outcome};
+use crate::mapping::Outcome;
 
 /// How the messages of one folder ended.
 #[derive(Clone, Copy, Default)]
@@ -39,20 +36,14 @@ struct Survey {
 }
 
 /// Maps every message of every file below `folders` and prints what became of them.
-pub(super) fn run(
-    overlays: &[String],
-    zone: &str,
-    folders: &[PathBuf],
-) -> anyhow::Result<ExitCode> {
-    let Some(bundle) = compile(overlays) else {
-        return Ok(ExitCode::from(CONFIGURATION));
-    };
-    let Some(zone) = zone_of(zone) else {
-        return Ok(ExitCode::from(USAGE));
+pub(super) fn run(how: How, folders: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let reader = match Reader::new(how) {
+        Ok(reader) => reader,
+        Err(code) => return Ok(ExitCode::from(code)),
     };
     let mut survey = Survey::default();
     for folder in folders {
-        survey.folder(folder, &bundle, &zone);
+        survey.folder(folder, &reader);
     }
     survey.print()?;
     Ok(if survey.unreadable > 0 {
@@ -64,7 +55,7 @@ pub(super) fn run(
 
 impl Survey {
     /// Every file of a folder, then every folder in it.
-    fn folder(&mut self, folder: &Path, bundle: &Bundle, zone: &TimeZone) {
+    fn folder(&mut self, folder: &Path, reader: &Reader) {
         let mut entries = match list(folder) {
             Ok(entries) => entries,
             Err(error) => return self.fail(folder, &error),
@@ -72,11 +63,11 @@ impl Survey {
         entries.sort();
         for entry in &entries {
             if entry.is_dir() {
-                self.folder(entry, bundle, zone);
+                self.folder(entry, reader);
                 continue;
             }
             match std::fs::read(entry) {
-                Ok(bytes) => self.file(folder, &bytes, (bundle, zone)),
+                Ok(bytes) => self.file(folder, &bytes, reader),
                 Err(error) => self.fail(entry, &error),
             }
         }
@@ -91,33 +82,15 @@ impl Survey {
         ));
     }
 
-    /// Every message of a file, and its lines that belong to none: a daemon holds those.
-    fn file(&mut self, folder: &Path, bytes: &[u8], (bundle, zone): (&Bundle, &TimeZone)) {
-        let split = hl7::split(bytes);
+    /// Every message of a file, and its lines that belong to none: a daemon holds those. Or every resource.
+    fn file(&mut self, folder: &Path, bytes: &[u8], reader: &Reader) {
         let tally = self.folders.entry(folder.to_owned()).or_default();
         tally.files += 1;
-        for range in split.messages.iter().chain(&split.stray) {
-            let piece = bytes.get(range.clone()).unwrap_or_default();
-            let outcome = map(bundle, zone, piece).outcome;
-            let name = outcome.name();
-            let (code, place) = match outcome {
-                Outcome::Mapped => {
-                    tally.mapped += 1;
-                    continue;
-                }
-                Outcome::Ignored { code, place } => {
-                    tally.ignored += 1;
-                    (code, place)
-                }
-                Outcome::Held { code, place } => {
-                    tally.held += 1;
-                    (code, place)
-                }
-            };
-            let reason = self.reasons.entry((name, code)).or_default();
-            reason.count += 1;
-            *reason.places.entry(place).or_default() += 1;
-        }
+        let reasons = &mut self.reasons;
+        let Ok(()) = reader.each(bytes, |sample| {
+            tally.note(sample, reasons);
+            Ok::<(), std::convert::Infallible>(())
+        });
     }
 
     fn print(&self) -> io::Result<()> {
@@ -149,6 +122,30 @@ impl Survey {
 }
 
 impl Tally {
+    fn note(&mut self, sample: Sample, reasons: &mut BTreeMap<(&'static str, Code), Reason>) {
+        let outcome = sample.mapped.outcome;
+        let name = outcome.name();
+        let (code, place) = match outcome {
+            Outcome::Mapped => {
+                self.mapped += 1;
+                return;
+            }
+            Outcome::Ignored { code, place } => {
+                self.ignored += 1;
+                // What no pack takes is told by its type.
+                let is_resource = code == Code::NoMapping && place == "resourceType";
+                (code, if is_resource { sample.kind } else { place })
+            }
+            Outcome::Held { code, place } => {
+                self.held += 1;
+                (code, place)
+            }
+        };
+        let reason = reasons.entry((name, code)).or_default();
+        reason.count += 1;
+        *reason.places.entry(place).or_default() += 1;
+    }
+
     const fn messages(&self) -> usize {
         self.mapped + self.ignored + self.held
     }

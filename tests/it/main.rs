@@ -41,6 +41,7 @@ mod feedback;
 mod feedback_ways;
 mod fhir_corpus;
 mod fhir_source;
+mod fhir_mapped;
 mod fhir_xml;
 mod fhirpath_engine;
 mod fields;

@@ -175,7 +175,9 @@ impl Checker<'_> {
                 if via.origin.ends_with(".toml") {
                     entry.file.ends_with(&via.origin)
                 } else {
-                    entry.origin.to_string() == via.origin.replace("[1]", "")
+                    // `PID-3[1].1` is `PID-3.1`; in FHIR `[1]` is the second element.
+                    let told = entry.origin.to_string();
+                    told == via.origin || told == via.origin.replace("[1]", "")
                 }
             };
             if !entries.iter().any(fits) {

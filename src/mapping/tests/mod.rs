@@ -2,6 +2,7 @@
 
 mod compiling;
 mod examples;
+mod fhir;
 mod layering;
 mod properties;
 mod reading;

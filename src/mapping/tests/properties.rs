@@ -1,9 +1,15 @@
 //! Nothing that arrives makes the engine panic, and what it calls mapped the model can read.
 
+use std::path::Path;
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::json;
 
 use super::*;
 use crate::crm::Change;
+use crate::fhir::{Document, Release};
 use crate::mapping::Outcome;
 
 /// The model reads everything that the bundle calls mapped.
@@ -38,8 +44,74 @@ fn segment() -> impl Strategy<Value = String> {
         .prop_map(|(name, fields)| format!("{name}|{}", fields.join("|")))
 }
 
+/// The resources of the examples beside the packs of FHIR.
+fn resources() -> &'static [Value] {
+    static RESOURCES: OnceLock<Vec<Value>> = OnceLock::new();
+    RESOURCES.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+        let files = Files::read(&dir).map_err(|list| told(&list)).unwrap();
+        let examples = files
+            .iter()
+            .filter(|(name, _)| name.starts_with("fhir/") && name.contains(".examples/"));
+        let inputs = examples.flat_map(|(_, text)| {
+            let file: toml::Table = text.parse().unwrap();
+            let cases = file.get("case").and_then(toml::Value::as_array).cloned();
+            cases.unwrap_or_default()
+        });
+        let inputs =
+            inputs.filter_map(|case| serde_json::from_str(case.get("input")?.as_str()?).ok());
+        inputs.collect()
+    })
+}
+
+/// What may stand where something else belongs.
+fn instead() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec![
+        Value::Null,
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!(true),
+        json!(false),
+        json!(-1.50),
+        json!(""),
+        json!(" "),
+        json!("x"),
+        json!("2026-13-45"),
+        json!("2026-03-08T02:30:00"),
+        json!("active"),
+        json!("final"),
+        json!("Patient/b"),
+        json!("#"),
+        json!("urn:uuid:0"),
+        json!({"reference": "Patient/b"}),
+        json!({"coding": [{"code": "E11.9", "system": "http://hl7.org/fhir/sid/icd-10-cm"}]}),
+        json!([{"coding": [{}, {"code": "a"}]}, {"text": "b"}]),
+        json!({"extension": [{"url": "u", "valueString": "v"}]}),
+        json!({"start": "2026", "end": 7}),
+    ])
+}
+
+/// Every place of a value, as the steps to it.
+fn places(value: &Value, here: &str, all: &mut Vec<String>) {
+    all.push(here.to_owned());
+    match value {
+        Value::Object(members) => {
+            for (name, inner) in members {
+                places(inner, &format!("{here}/{name}"), all);
+            }
+        }
+        Value::Array(items) => {
+            for (number, inner) in items.iter().enumerate() {
+                places(inner, &format!("{here}/{number}"), all);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn shipped() -> &'static Bundle {
-    static BUNDLE: std::sync::OnceLock<Bundle> = std::sync::OnceLock::new();
+    static BUNDLE: OnceLock<Bundle> = OnceLock::new();
     BUNDLE.get_or_init(|| Bundle::embedded(&[]).map_err(|list| told(&list)).unwrap())
 }
 
@@ -67,6 +139,33 @@ proptest! {
         let text = segments.join("\r");
         if Message::parse(format!("MSH|^~\\&|A\r{text}")).is_ok() {
             readable(&read(shipped(), kind, &text))?;
+        }
+    }
+
+    #[test]
+    fn whatever_is_mapped_of_a_resource_the_model_reads(
+        which in any::<Index>(),
+        changes in prop::collection::vec((any::<Index>(), instead(), any::<bool>()), 0..6),
+        release in prop::sample::select(Release::ALL.to_vec()),
+        cut in prop::option::weighted(0.1, any::<Index>()),
+    ) {
+        let mut resource = which.get(resources()).clone();
+        for (place, value, twice) in changes {
+            let mut all = Vec::new();
+            places(&resource, "", &mut all);
+            let place: &String = place.get(&all);
+            let place = resource.pointer_mut(place).unwrap();
+            *place = if twice { json!([place.clone(), value]) } else { value };
+        }
+        let mut text = resource.to_string().into_bytes();
+        if let Some(cut) = cut {
+            let at = cut.index(text.len());
+            text[at] = b'"';
+        }
+        if let Ok(document) = Document::read(&text) {
+            let zone = TimeZone::get("America/New_York").unwrap();
+            let context = Context { zone: &zone, hash: &|_| String::new(), endpoint: "https://ehr.example/fhir" };
+            readable(&shipped().apply_resource(document.root(), release, &context))?;
         }
     }
 
