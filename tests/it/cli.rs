@@ -241,6 +241,45 @@ fn mapping_try_ends_with_65_for_a_lost_file_and_78_for_a_broken_mapping() {
     );
 }
 
+#[test]
+fn mapping_try_reads_a_resource_a_bundle_and_lines_of_resources() {
+    let folder = tempfile::tempdir().unwrap();
+    let patient = r#"{"resourceType":"Patient","id":"t1","gender":"female"}"#;
+    let other = r#"{"resourceType":"Basic","id":"t2"}"#;
+    let bundle = format!(
+        "{{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"entry\":[\n{{\"resource\":{patient}}},\n\
+         {{\"resource\":{{\"resourceType\":7}}}},{{\"request\":{{\"method\":\"DELETE\"}}}},{{\"resource\":{other}}}]}}"
+    );
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("one.json", patient);
+    write("bundle.json", &bundle);
+    write("lines.ndjson", &format!("{patient}\n\n{other}\r\n{{\n"));
+    let told = |file: &str| {
+        let tried = careloop(folder.path(), &["mapping", "try", "--json", file]);
+        assert_eq!(tried.status.code(), Some(0), "{}", errors(&tried));
+        let lines = json_lines(&tried.stdout).into_iter();
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+        let lines = lines.map(|line| {
+            let name = format!("{}/{}", text(&line, "type"), text(&line, "control_id"));
+            (name, text(&line, "outcome"))
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let (mapped, ignored, held) = (
+        ("Patient/t1".to_owned(), "mapped".to_owned()),
+        ("Basic/t2".to_owned(), "ignored".to_owned()),
+        ("/".to_owned(), "held".to_owned()),
+    );
+    assert_eq!(told("one.json"), std::slice::from_ref(&mapped));
+    let in_turn = [mapped.clone(), held.clone(), ignored.clone()];
+    assert_eq!(told("bundle.json"), in_turn);
+    assert_eq!(told("lines.ndjson"), [mapped, ignored, held]);
+    let released = ["mapping", "try", "--release", "R9", "--json", "one.json"];
+    let released = careloop(folder.path(), &released);
+    assert_eq!(released.status.code(), Some(64), "{}", errors(&released));
+    assert!(errors(&released).contains("expected R4, R4B or R5"));
+}
+
 on_each_store! {
     async fn messages_are_counted_listed_shown_and_replayed(database) {
         let mut hub = Serving::start(database, &Setup::default(), "info").await;

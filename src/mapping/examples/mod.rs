@@ -140,13 +140,15 @@ pub fn run(files: &Files) -> Report {
                 .or_insert(false);
         }
     }
-    let mut layered: HashMap<Vec<String>, Option<Bundle>> = HashMap::new();
+    // Layers of the same name may lie in several folders.
+    let mut layered: HashMap<(&str, &[String]), Option<Bundle>> = HashMap::new();
     for case in &cases {
         if case.layers.is_empty() {
             runner.case(&base, case);
             continue;
         }
-        let bundle = layered.entry(case.layers.clone()).or_insert_with(|| {
+        let key = (folder_of(&case.file), case.layers.as_slice());
+        let bundle = layered.entry(key).or_insert_with(|| {
             let layers = case
                 .layers
                 .iter()
@@ -168,8 +170,7 @@ pub fn run(files: &Files) -> Report {
 
 /// A layer of an example: by name, or a file in the example's folder.
 fn named_layer(name: &str, example: &str, files: &Files) -> Layer {
-    let folder = example.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let beside = format!("{folder}/{name}");
+    let beside = format!("{}/{name}", folder_of(example));
     match files.get(&beside) {
         Some(text) => Layer::Text {
             name: beside,
@@ -177,6 +178,10 @@ fn named_layer(name: &str, example: &str, files: &Files) -> Layer {
         },
         None => Layer::from_argument(name),
     }
+}
+
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 struct Runner {
