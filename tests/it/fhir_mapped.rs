@@ -29,18 +29,6 @@ const ACCEPTED: &[(&str, &str, usize, &str)] = &[
         6,
         "names its patient in words only",
     ),
-    (
-        "Patient",
-        "required-missing@id",
-        3,
-        "is about to be made by a transaction and has neither id nor number",
-    ),
-    (
-        "DocumentReference",
-        "required-missing@$self",
-        3,
-        "is about to be made and has no id",
-    ),
 ];
 
 /// Folders in which anything may be wrong.
