@@ -160,9 +160,22 @@ pub struct Chart {
     pub pointers: Vec<Pointer>,
 }
 
+/// The type of an identifier that is the id of a resource at its endpoint (HL7 table 0203).
+const RESOURCE_ID: &str = "RI";
+
 /// Whether two lists of identifiers share one: same value, and assigner and type equal where both
-/// are known.
+/// are known. Of two resources of one endpoint only their ids say whether they are one: other numbers
+/// can be of a series or a group.
 pub(super) fn share_identifier(left: &[Identifier], right: &[Identifier]) -> bool {
+    let own = |list: &[Identifier]| {
+        let is_own = |one: &&Identifier| one.kind.as_deref() == Some(RESOURCE_ID);
+        list.iter().find(is_own).cloned()
+    };
+    if let (Some(a), Some(b)) = (own(left), own(right))
+        && a.assigner == b.assigner
+    {
+        return a.value == b.value;
+    }
     left.iter()
         .any(|a| right.iter().any(|b| same_identifier(a, b)))
 }
@@ -176,6 +189,13 @@ impl Request {
     /// Takes an answer: its status and stage. A plain order that is declined is over, while a
     /// declined referral still needs a place.
     pub(super) fn answered(&mut self, (status, stage): (RequestStatus, Stage), at: Timestamp) {
+        // What was called off or never was is not revived by whoever received it.
+        if matches!(
+            self.status,
+            RequestStatus::Revoked | RequestStatus::EnteredInError
+        ) {
+            return;
+        }
         self.status = match (self.kind, stage) {
             (RequestKind::Order, Stage::Declined) => RequestStatus::Revoked,
             _ => status,

@@ -158,6 +158,8 @@ impl TokenError {
     pub(super) const fn is_refusal(&self) -> bool {
         match self {
             Self::Denied(code) => !code.passes(),
+            // A refusal without a reason is one, too, unless it speaks of time.
+            Self::Status(status) => matches!(*status, 400..=499) && !matches!(*status, 408 | 429),
             Self::Key(_) | Self::NotOffered { .. } => true,
             _ => false,
         }

@@ -63,6 +63,39 @@ impl Notifier {
     }
 }
 
+impl Notifier {
+    /// The resources of a body, if they may come and all that it tells of is there.
+    fn resources(&self, at: Option<(&str, &str)>, body: &[u8]) -> Result<Resources, Untaken> {
+        if !(self.covered)(self.feed.today()) {
+            return Err(Untaken::NoAgreement);
+        }
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(Untaken::NoResources);
+        }
+        let resources = Resources::of(body);
+        if at.is_some_and(|(kind, id)| !resources.is_at(kind, id)) {
+            return Err(Untaken::ElsewhereNamed);
+        }
+        if resources.lacks() {
+            return Err(Untaken::NoResources);
+        }
+        Ok(resources)
+    }
+}
+
+impl Untaken {
+    /// The word for counts and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown-sender",
+            Self::NoAgreement => "no-agreement",
+            Self::NoResources => "no-resources",
+            Self::ElsewhereNamed => "elsewhere-named",
+            Self::Unstored(_) => "not-stored",
+        }
+    }
+}
+
 impl Notified {
     /// All endpoints that may send.
     pub fn new(door: Door, notifiers: Vec<Notifier>) -> Self {
@@ -89,21 +122,20 @@ impl Notified {
     ) -> Result<(), Untaken> {
         let named = self.by_name.get(&(tenant.to_owned(), source.to_owned()));
         let known = named.filter(|one| shown.is_some_and(|shown| one.admits(shown)));
-        let notifier = known.ok_or(Untaken::Unknown)?;
+        let Some(notifier) = known else {
+            if let Some(meant) = named {
+                self.door.refuse(&meant.feed, Untaken::Unknown.name()).await;
+            }
+            return Err(Untaken::Unknown);
+        };
         let feed = &notifier.feed;
-        if !(notifier.covered)(feed.today()) {
-            return Err(Untaken::NoAgreement);
-        }
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Err(Untaken::NoResources);
-        }
-        let resources = Resources::of(body);
-        if at.is_some_and(|(kind, id)| !resources.is_at(body, kind, id)) {
-            return Err(Untaken::ElsewhereNamed);
-        }
-        if resources.is_names_only() {
-            return Err(Untaken::NoResources);
-        }
+        let resources = match notifier.resources(at, body) {
+            Ok(resources) => resources,
+            Err(untaken) => {
+                self.door.refuse(feed, untaken.name()).await;
+                return Err(untaken);
+            }
+        };
         let handled = self.door.receive_resources(feed, body, &resources).await;
         for one in handled {
             one.receipt?;

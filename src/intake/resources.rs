@@ -17,20 +17,25 @@ use crate::store::Arrival;
 const TEST: &str = "HTEST";
 /// How the store calls what concerns nobody real (HL7 v2 table 0103).
 const TRAINING: &str = "T";
-/// What tells of a notification itself, and is no change.
-const STATUS: &[&str] = &["SubscriptionStatus", "Parameters", "OperationOutcome"];
+/// What tells of a notification itself, and is no change (R4 and R5).
+const STATUS: &[&str] = &["SubscriptionStatus", "Parameters"];
+/// Notifications that need tell of nothing.
+const CALLS: &[&str] = &["handshake", "heartbeat"];
 
 /// What a body holds.
 pub struct Resources {
     pieces: Vec<Piece>,
-    /// Entries that name a resource without holding it.
-    named: usize,
+    /// Whether something is only named, or told without being named: it would have to be asked for.
+    lacks: bool,
 }
 
 /// A part of a body that is stored as one message.
 struct Piece {
     range: Range<usize>,
     kind: String,
+    id: String,
+    /// Whether it says which version it is. What does not can come again with the same bytes and be news.
+    is_dated: bool,
     changed: Option<Timestamp>,
     is_test: bool,
     wrong: Option<(Code, String)>,
@@ -42,52 +47,61 @@ impl Resources {
         match Body::read(bytes) {
             Ok(Body::Resource(document)) => Self {
                 pieces: vec![Piece::of(document.root())],
-                named: 0,
+                lacks: false,
             },
             Ok(Body::Bundle(bundle)) => Self::of_bundle(&bundle),
             Err(error) => Self {
                 pieces: vec![Piece::broken(0..bytes.len(), error.to_string())],
-                named: 0,
+                lacks: false,
             },
         }
     }
 
     fn of_bundle(bundle: &Bundle<'_>) -> Self {
         let mut pieces = Vec::new();
-        let mut named = 0;
+        let mut lacks = false;
+        let mut is_call = false;
         for (number, entry) in bundle.entries().enumerate() {
             match entry.map(|entry| entry.resource()) {
-                Ok(Some(resource)) if is_status(&resource) => {}
+                Ok(Some(resource)) if number == 0 && is_status(&resource) => {
+                    is_call = CALLS.contains(&&*type_of(&resource));
+                }
                 Ok(Some(resource)) => pieces.push(Piece::of(resource)),
-                Ok(None) => named += 1,
+                Ok(None) => lacks = true,
                 Err(error) => {
                     let range = bundle.span(number).unwrap_or_default();
                     pieces.push(Piece::broken(range, error.to_string()));
                 }
             }
         }
-        Self { pieces, named }
+        lacks |= pieces.is_empty() && !is_call;
+        Self { pieces, lacks }
     }
 
-    /// Whether it only names resources: they would have to be asked for.
-    pub fn is_names_only(&self) -> bool {
-        self.pieces.is_empty() && self.named > 0
+    /// Whether it holds less than it tells of: ids, a deletion, or that something happened.
+    pub const fn lacks(&self) -> bool {
+        self.lacks
     }
 
-    /// Whether the one resource is the one that an address names.
-    pub fn is_at(&self, bytes: &[u8], kind: &str, id: &str) -> bool {
-        let [piece] = self.pieces.as_slice() else {
-            return false;
-        };
-        let body = bytes.get(piece.range.clone()).unwrap_or_default();
-        let is_same = |body: &Body<'_>| match body {
-            Body::Resource(document) => document.root().id().as_deref() == Some(id),
-            Body::Bundle(_) => false,
-        };
-        // What cannot be read is stored and held, whatever it is.
-        piece.wrong.is_some()
-            || (piece.kind == kind && Body::read(body).is_ok_and(|body| is_same(&body)))
+    /// Whether the one resource is the one that an address names. What cannot be read is stored and
+    /// held, whatever it is.
+    pub fn is_at(&self, kind: &str, id: &str) -> bool {
+        match self.pieces.as_slice() {
+            [piece] => piece.wrong.is_some() || (piece.kind == kind && piece.id == id),
+            _ => false,
+        }
     }
+}
+
+/// The type of a notification: of its `SubscriptionStatus`, or of the `Parameters` that stand for it in R4.
+fn type_of(status: &Node<'_>) -> String {
+    let mut parameters = status.members("parameter");
+    let named = parameters.find(|one| one.text_of("name").as_deref() == Some("type"));
+    let told = match named {
+        Some(parameter) => parameter.text_of("valueCode"),
+        None => status.text_of("type"),
+    };
+    told.unwrap_or_default().into_owned()
 }
 
 fn is_status(resource: &Node<'_>) -> bool {
@@ -103,12 +117,20 @@ impl Piece {
             let mut marks = meta.members("security").chain(meta.members("tag"));
             marks.any(|mark| mark.text_of("code").as_deref() == Some(TEST))
         });
+        let kind = resource.resource_type().unwrap_or_default().into_owned();
+        let version = meta.and_then(|meta| meta.text_of("versionId"));
+        let nested = (kind == "Bundle").then(|| {
+            let place = "resourceType: expected a resource, found a Bundle inside of a Bundle";
+            (Code::Unparseable, place.to_owned())
+        });
         Self {
             range: resource.span(),
-            kind: resource.resource_type().unwrap_or_default().into_owned(),
+            kind,
+            id: resource.id().unwrap_or_default().into_owned(),
+            is_dated: version.is_some() || changed.is_some(),
             changed: changed.and_then(|changed| instant(&changed)),
             is_test,
-            wrong: None,
+            wrong: nested,
         }
     }
 
@@ -116,6 +138,8 @@ impl Piece {
         Self {
             range,
             kind: String::new(),
+            id: String::new(),
+            is_dated: true,
             changed: None,
             is_test: false,
             wrong: Some((Code::Unparseable, place)),
@@ -127,8 +151,12 @@ impl Piece {
         let received_at = clock::now();
         let arrival = Arrival {
             source: feed.source.clone(),
-            // An id of a resource can be one of a person, and this column is not sealed.
-            control_id: String::new(),
+            // An id of a resource can be one of a person, and this column is not sealed. A version is
+            // one message however often it comes; without one, each delivery is.
+            control_id: match self.is_dated {
+                true => String::new(),
+                false => received_at.as_microsecond().to_string(),
+            },
             digest: sha256(body),
             message_type: column(&self.kind, MESSAGE_TYPE),
             processing_id: if self.is_test { TRAINING } else { "" }.to_owned(),
@@ -212,23 +240,49 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_of_ids_holds_nothing() {
-        let ids = r#"{"resourceType":"Bundle","type":"history","entry":[
-            {"resource":{"resourceType":"Parameters"}},
-            {"fullUrl":"https://ehr.example/fhir/Patient/t1","request":{"method":"PUT","url":"Patient/t1"}}]}"#;
-        assert!(Resources::of(ids.as_bytes()).is_names_only());
-        let handshake = r#"{"resourceType":"Bundle","type":"history","entry":[{"resource":{"resourceType":"Parameters"}}]}"#;
-        let handshake = Resources::of(handshake.as_bytes());
-        assert!(!handshake.is_names_only() && handshake.pieces.is_empty());
+    fn what_only_names_or_only_happened_lacks_something() {
+        let bundle = |entries: &str| {
+            let body =
+                format!(r#"{{"resourceType":"Bundle","type":"history","entry":[{entries}]}}"#);
+            Resources::of(body.as_bytes())
+        };
+        let status = |kind: &str| {
+            format!(
+                r#"{{"resource":{{"resourceType":"Parameters","parameter":[{{"name":"type","valueCode":"{kind}"}}]}}}}"#
+            )
+        };
+        let patient = r#"{"resource":{"resourceType":"Patient","id":"t1"}}"#;
+        let deleted = r#"{"fullUrl":"https://ehr.example/fhir/Patient/t1","request":{"method":"DELETE","url":"Patient/t1"}}"#;
+        let (event, call) = (status("event-notification"), status("handshake"));
+        for (entries, lacks) in [
+            (call.clone(), false),
+            (event.clone(), true),
+            (String::new(), true),
+            (format!("{event},{patient}"), false),
+            (format!("{event},{deleted}"), true),
+            (format!("{event},{patient},{deleted}"), true),
+        ] {
+            assert_eq!(bundle(&entries).lacks(), lacks, "{entries}");
+        }
+        let status = r#"{"resourceType":"SubscriptionStatus","type":"heartbeat"}"#;
+        assert!(!bundle(&format!(r#"{{"resource":{status}}}"#)).lacks());
+    }
+
+    #[test]
+    fn a_bundle_inside_of_a_bundle_is_held() {
+        let inner = r#"{"resourceType":"Bundle","type":"collection"}"#;
+        let outer = format!(
+            r#"{{"resourceType":"Bundle","type":"history","entry":[{{"resource":{inner}}}]}}"#
+        );
+        assert_eq!(kinds(&outer), [Code::Unparseable.name()]);
     }
 
     #[test]
     fn a_resource_is_at_the_address_that_it_says() {
-        let body = br#"{"resourceType":"Patient","id":"t1"}"#;
-        let found = Resources::of(body);
-        assert!(found.is_at(body, "Patient", "t1"));
-        assert!(!found.is_at(body, "Patient", "t2"));
-        assert!(!found.is_at(body, "Group", "t1"));
-        assert!(Resources::of(b"{").is_at(b"{", "Patient", "t1"));
+        let found = Resources::of(br#"{"resourceType":"Patient","id":"t1"}"#);
+        assert!(found.is_at("Patient", "t1"));
+        assert!(!found.is_at("Patient", "t2"));
+        assert!(!found.is_at("Group", "t1"));
+        assert!(Resources::of(b"{").is_at("Patient", "t1"));
     }
 }

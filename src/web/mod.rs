@@ -55,7 +55,7 @@ pub fn router(state: State, limits: &HttpConfig) -> Router {
         routes = routes.merge(api.routes()).merge(mount(describe::list()));
     }
     if let Some(notified) = notified {
-        routes = routes.merge(notify::routes(notified));
+        routes = routes.merge(notify::routes(notified, limits.requests_per_minute));
     }
     bounded(routes, most, within)
 }

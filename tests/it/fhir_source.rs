@@ -173,12 +173,14 @@ on_each_store! {
             { "resource": { "resourceType": "Parameters" } },
             { "fullUrl": format!("{BASE}/Patient/p1"), "request": { "method": "PUT", "url": "Patient/p1" } },
         ] });
-        for body in [String::new(), ids.to_string()] {
+        let mut mixed = ids.clone();
+        mixed["entry"].as_array_mut().unwrap().push(json!({ "resource": patient() }));
+        for body in [String::new(), ids.to_string(), mixed.to_string()] {
             assert_eq!(post(&hub, &body).await, (422, "no-resources".to_owned()));
         }
         assert_eq!(hub.counts().await.received, 0, "what is refused is not stored");
         let handshake = json!({ "resourceType": "Bundle", "type": "history", "entry": [
-            { "resource": { "resourceType": "Parameters" } },
+            { "resource": { "resourceType": "Parameters", "parameter": [{ "name": "type", "valueCode": "handshake" }] } },
         ] });
         assert_eq!(post(&hub, &handshake.to_string()).await.0, 200);
         assert_eq!(hub.counts().await.received, 0, "a handshake is no message");
@@ -194,7 +196,7 @@ on_each_store! {
             { "resource": patient() },
             { "resource": { "resourceType": 7 } },
             { "resource": condition() },
-            { "resource": { "resourceType": "Practitioner", "id": "d1" } },
+            { "resource": { "resourceType": "Practitioner", "id": "d1", "meta": { "versionId": "1" } } },
         ] })
         .to_string();
         for _ in 0..2 {
@@ -233,6 +235,52 @@ on_each_store! {
         hub.processed().await;
         let shown = hub.run(&[&["person", "show", &person][..], &ASKER[..]].concat()).await;
         assert!(shown.contains("555-0101") && !shown.contains("555-0199"), "{shown}");
+        hub.daemon.stop().await;
+    }
+}
+
+/// A visit that says of no version which one it is.
+fn visit(status: &str) -> Value {
+    json!({
+        "resourceType": "Appointment", "id": "a1", "status": status,
+        "start": "2027-02-01T15:00:00Z",
+        "participant": [{ "actor": { "reference": "Patient/p1" }, "status": "accepted" }],
+    })
+}
+
+on_each_store! {
+    async fn what_comes_back_to_an_earlier_state_is_news(database) {
+        let hub = hub(database).await;
+        put(&hub, &patient()).await;
+        for status in ["booked", "cancelled", "booked"] {
+            assert_eq!(put(&hub, &visit(status)).await.0, 200);
+            hub.processed().await;
+        }
+        assert_eq!(hub.counts().await.received, 4);
+        let person = hub.person("TEST-1").await.to_string();
+        let shown = hub.run(&[&["person", "show", &person][..], &ASKER[..]].concat()).await;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["appointments"][0]["status"], "booked", "{shown}");
+        hub.daemon.stop().await;
+    }
+}
+
+on_each_store! {
+    async fn a_visit_of_two_people_is_held_and_makes_nobody_one(database) {
+        let hub = hub(database).await;
+        put(&hub, &patient()).await;
+        let mut both = visit("booked");
+        let second = json!({ "actor": { "reference": "Patient/p2" }, "status": "accepted" });
+        both["participant"].as_array_mut().unwrap().push(second);
+        assert_eq!(put(&hub, &both).await.0, 200);
+        let counts = hub.processed().await;
+        assert_eq!((counts.processed, counts.held), (1, 1));
+        let mut ben = patient();
+        ben["id"] = json!("p2");
+        ben["identifier"][0]["value"] = json!("TEST-2");
+        put(&hub, &ben).await;
+        hub.processed().await;
+        assert_ne!(hub.person("TEST-1").await, hub.person("TEST-2").await);
         hub.daemon.stop().await;
     }
 }

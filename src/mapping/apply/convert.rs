@@ -112,13 +112,26 @@ fn fhir_instant(text: &str, zone: &TimeZone) -> Converted {
     }
 }
 
+/// A base address as it is compared: a proxy in front of the endpoint changes the scheme, and servers
+/// write their host and port in several ways.
+fn bare(base: &str) -> String {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.trim_end_matches(":443").trim_end_matches(":80");
+    format!(
+        "{}/{}",
+        host.to_ascii_lowercase(),
+        path.trim_end_matches('/')
+    )
+}
+
 /// `Type/id` of what the endpoint itself holds, without its version; the whole address of what
 /// another server holds. What is inside of the resource or of a Bundle points at nothing that stays.
 fn fhir_reference(text: &str, endpoint: &str) -> Option<Value> {
     let Reference::Resource { base, kind, id, .. } = Reference::parse(text)? else {
         return None;
     };
-    let own = |base: &String| base == endpoint.trim_end_matches('/');
+    let own = |base: &String| bare(base) == bare(endpoint);
     let base = base.filter(|base| !own(base));
     Some(json!(match base {
         None => format!("{kind}/{id}"),

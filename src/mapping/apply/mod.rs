@@ -2,6 +2,7 @@
 
 mod condition;
 mod convert;
+mod draft;
 mod here;
 mod list;
 mod objects;
@@ -9,22 +10,25 @@ mod resource;
 mod segments;
 mod value;
 
-use std::sync::Arc;
+use std::cell::Cell;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::failure::Code;
 use crate::fhir::{Node, Release};
 use crate::hl7::{Header, Message};
 use crate::phi::Phi;
 
-use super::outcome::{Context, Issue, Mapped, MappedChange, Origin, Outcome, Severity, TraceEntry};
-use super::plan::{Block, Body, Case, Line, Pack, Plan, Route, Rule};
+use super::outcome::{Context, Issue, Mapped, MappedChange, Outcome, Severity, TraceEntry};
+use super::plan::{Block, Body, Case, Pack, Plan, Route, Rule};
+use draft::Draft;
 use here::Here;
-use value::{Found, Got};
 
 /// The entity that everything else in a group is about.
 const PERSON: &str = "Patient";
+
+/// The type of an identifier that is the id of a resource at its endpoint (HL7 table 0203).
+const RESOURCE_ID: &str = "RI";
 
 /// Reads a message by the plan.
 pub(super) fn apply(
@@ -62,8 +66,35 @@ pub(super) fn apply_resource(
     if let Some(error) = resource.check(release).first() {
         return Mapped::malformed(error.to_string());
     }
-    let whole = Here::Fhir(resource::Spot::of(resource, context.endpoint));
-    Run::new(plan, context).read(pack, std::iter::once(whole))
+    if let Some(mark) = resource::changes_meaning(resource) {
+        return Mapped::malformed(format!(
+            "{mark}: expected none, found one that changes what is said"
+        ));
+    }
+    let trouble = Cell::new(false);
+    let whole = Here::Fhir(resource::Spot::of(resource, context.endpoint, &trouble));
+    let mapped = Run::new(plan, context).read(pack, std::iter::once(whole));
+    if trouble.get() {
+        return Mapped::malformed(
+            "resource: expected less of it, found more than paths look at".to_owned(),
+        );
+    }
+    match several_people(&mapped.changes) {
+        false => mapped,
+        true => Mapped::malformed("resource: expected one person, found several".to_owned()),
+    }
+}
+
+/// Whether a change names several people of one endpoint: learned together, they would be one from then on.
+fn several_people(changes: &[MappedChange]) -> bool {
+    let people = changes.iter().filter(|change| change.entity == PERSON);
+    let mut ids: Vec<&Value> = people
+        .filter_map(|change| change.values.open().get("identifiers")?.as_array())
+        .flatten()
+        .filter(|one| one.get("type").and_then(Value::as_str) == Some(RESOURCE_ID))
+        .collect();
+    ids.dedup();
+    ids.len() > 1
 }
 
 /// The pack that takes it.
@@ -89,18 +120,6 @@ struct Run<'a> {
     changes: Vec<MappedChange>,
     issues: Vec<Issue>,
     trace: Vec<TraceEntry>,
-}
-
-/// The entity that a block is making.
-struct Draft {
-    values: Map<String, Value>,
-    trace: Vec<TraceEntry>,
-    issues: Vec<Issue>,
-    /// Rules whose `when` held, by number.
-    applied: Vec<usize>,
-    /// Lists for which a rule said "delete".
-    cleared: Vec<&'static str>,
-    change: usize,
 }
 
 impl<'a> Run<'a> {
@@ -196,14 +215,7 @@ impl<'a> Run<'a> {
     }
 
     fn entity(&mut self, block: &Block, here: &Here<'_>) {
-        let mut draft = Draft {
-            values: Map::new(),
-            trace: Vec::new(),
-            issues: Vec::new(),
-            applied: Vec::new(),
-            cleared: Vec::new(),
-            change: self.changes.len(),
-        };
+        let mut draft = Draft::new(self.changes.len());
         for rule in &block.rules {
             let applies = rule.when.as_ref().is_none_or(|when| self.holds(when, here));
             draft.applied.extend(applies.then_some(rule.id));
@@ -257,135 +269,5 @@ impl<'a> Run<'a> {
     fn applies(&self, case: &Case, here: &Here<'_>) -> bool {
         let when = case.when.as_ref();
         when.is_none_or(|when| self.holds(when, here))
-    }
-}
-
-impl Draft {
-    /// Puts a value where it belongs; whether there was one.
-    fn take(&mut self, block: &Block, rule: &Rule, found: Found, case: Option<usize>) -> bool {
-        let target = format!("{}.{}", block.name, rule.field);
-        match found.got {
-            Got::Absent => return false,
-            Got::Clear if !rule.clearable => return false,
-            Got::Clear => {
-                self.values.insert(rule.field.to_owned(), Value::Null);
-            }
-            Got::Value(value) if is_list(rule) => {
-                let added = match value {
-                    Value::Array(items) => items,
-                    one => vec![one],
-                };
-                self.extend(rule.field, added);
-            }
-            Got::Value(value) => {
-                self.values.insert(rule.field.to_owned(), value);
-            }
-        }
-        self.note(
-            target,
-            rule,
-            (found.origin, found.table_row, &found.line),
-            case,
-        );
-        true
-    }
-
-    /// Adds to a list; answers at which place the first one came to stand.
-    fn extend(&mut self, field: &str, mut items: Vec<Value>) {
-        let list = self
-            .values
-            .entry(field)
-            .or_insert_with(|| Value::Array(Vec::new()));
-        match list {
-            Value::Array(list) => list.append(&mut items),
-            other => *other = Value::Array(items),
-        }
-    }
-
-    fn note(
-        &mut self,
-        target: String,
-        rule: &Rule,
-        (origin, table_row, line): (Origin, bool, &Line),
-        case: Option<usize>,
-    ) {
-        self.trace.push(TraceEntry {
-            change: self.change,
-            target,
-            rule: Arc::clone(&rule.address),
-            file: Arc::clone(&line.file),
-            line: line.line,
-            origin,
-            table_row,
-            rule_id: rule.id,
-            case,
-        });
-    }
-
-    fn issue(&mut self, (code, severity): (Code, Severity), at: &str, rule: &Rule, line: &Line) {
-        self.issues.push(Issue {
-            code,
-            at: at.to_owned(),
-            rule: rule.address.to_string(),
-            file: line.file.to_string(),
-            line: line.line,
-            severity,
-        });
-    }
-
-    /// Takes away what a whole resource does not say; what it says in a form that cannot be read
-    /// stays as it is.
-    fn clear_unsaid(&mut self, block: &Block) {
-        let unsaid = |rule: &&Rule| rule.clearable && !rule.needed;
-        for rule in block.rules.iter().filter(unsaid) {
-            let doubted = self.issues.iter().any(|issue| issue.rule == *rule.address);
-            if doubted || self.values.contains_key(rule.field) {
-                continue;
-            }
-            self.values.insert(rule.field.to_owned(), Value::Null);
-            let target = format!("{}.{}", block.name, rule.field);
-            let origin = Origin::Path(rule.place.clone());
-            self.note(target, rule, (origin, false, &rule.line), None);
-        }
-    }
-
-    /// When all rules have spoken: lists that are to be deleted, and what is required.
-    fn settle(&mut self, block: &Block) {
-        for field in std::mem::take(&mut self.cleared) {
-            self.values.entry(field).or_insert(Value::Null);
-        }
-        let mut asked: Vec<&str> = Vec::new();
-        let applied = std::mem::take(&mut self.applied);
-        let wanted = |rule: &&Rule| rule.needed || (rule.required && applied.contains(&rule.id));
-        for rule in block.rules.iter().filter(wanted) {
-            let missing = match self.values.get(rule.field) {
-                None | Some(Value::Null) => true,
-                Some(Value::Array(items)) => items.is_empty(),
-                Some(_) => false,
-            };
-            // One issue a field: the parts of a list are asked together, and an issue of the rule
-            // itself already says why there is nothing.
-            let same =
-                |issue: &Issue| issue.rule == *rule.address && issue.severity == Severity::Error;
-            if missing && !asked.contains(&rule.field) && !self.issues.iter().any(same) {
-                asked.push(rule.field);
-                let line = rule.line.clone();
-                self.issue(
-                    (Code::RequiredMissing, Severity::Error),
-                    &rule.place,
-                    rule,
-                    &line,
-                );
-            }
-        }
-    }
-}
-
-/// Whether several rules may add to the field.
-const fn is_list(rule: &Rule) -> bool {
-    match &rule.body {
-        Body::All(_) | Body::Objects(_) => true,
-        Body::One(valuer) => matches!(valuer.shape, super::plan::Shape::Texts),
-        Body::Cases(_) => false,
     }
 }

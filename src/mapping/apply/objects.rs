@@ -1,5 +1,7 @@
 //! Lists of objects: one for each repetition or segment.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::failure::Code;
@@ -29,6 +31,9 @@ impl Run<'_> {
     ) -> bool {
         let (elements, null) = here.elements(&objects.each);
         let mut any = false;
+        let before = draft.values.get(rule.field).and_then(Value::as_array);
+        let mut known: HashSet<String> =
+            before.into_iter().flatten().map(Value::to_string).collect();
         for element in &elements {
             let wanted = objects.filter.as_ref();
             if wanted.is_some_and(|filter| !self.holds(filter, element)) {
@@ -38,11 +43,11 @@ impl Run<'_> {
                 continue;
             };
             let object = Value::Object(object);
-            let place = match draft.values.get(rule.field) {
-                Some(Value::Array(list)) if list.contains(&object) => continue,
-                Some(Value::Array(list)) => list.len(),
-                _ => 0,
-            };
+            if !known.insert(object.to_string()) {
+                continue;
+            }
+            let list = draft.values.get(rule.field).and_then(Value::as_array);
+            let place = list.map_or(0, Vec::len);
             draft.extend(rule.field, vec![object]);
             any = true;
             for note in notes {

@@ -1,5 +1,7 @@
 //! Reading places of a FHIR resource.
 
+use std::cell::Cell;
+
 use crate::fhir::{self, Item, Node};
 
 use super::super::plan::Term;
@@ -14,16 +16,19 @@ pub(super) struct Spot<'m> {
     resource: Node<'m>,
     /// The base address of where it comes from.
     endpoint: &'m str,
+    /// Set where a path could not be evaluated: what a condition took for "no" may be a "yes".
+    trouble: &'m Cell<bool>,
     /// The element that relative paths start at, with its place.
     element: Option<(Item<'m>, String)>,
 }
 
 impl<'m> Spot<'m> {
     /// The resource itself.
-    pub(super) const fn of(resource: Node<'m>, endpoint: &'m str) -> Self {
+    pub(super) const fn of(resource: Node<'m>, endpoint: &'m str, trouble: &'m Cell<bool>) -> Self {
         Self {
             resource,
             endpoint,
+            trouble,
             element: None,
         }
     }
@@ -73,12 +78,14 @@ impl<'m> Spot<'m> {
     }
 
     fn evaluate(&self, term: &Term) -> Result<Vec<Item<'m>>, fhir::EvaluateError> {
-        match (term, &self.element) {
+        let found = match (term, &self.element) {
             (Term::Fhir(path), _) => path.evaluate(self.resource),
             (Term::Part(path), Some((item, _))) => path.evaluate_from(item),
             (Term::Part(_), None) => Ok(Vec::new()),
             (Term::Path(_) | Term::Relative(_) | Term::Own | Term::Endpoint, _) => Ok(Vec::new()),
-        }
+        };
+        self.trouble.set(self.trouble.get() || found.is_err());
+        found
     }
 
     /// `Type/id`, by which others refer to the resource.
@@ -140,4 +147,13 @@ impl<'m> Spot<'m> {
         let mut tags = tags.iter().flat_map(|meta| meta.members("tag"));
         !tags.any(|tag| tag.text_of("code").as_deref() == Some(SUBSETTED))
     }
+}
+
+/// What changes the meaning of the elements around it, which no mapping reads: an extension that
+/// modifies, or rules of the sender's own (FHIR R4, 2.1.0.3 and 2.6.1).
+pub(super) fn changes_meaning(resource: Node<'_>) -> Option<&'static str> {
+    let marks = ["modifierExtension", "implicitRules"];
+    let text = resource.json();
+    let is_there = |mark: &&&str| text.contains(&format!("\"{mark}\""));
+    marks.iter().find(is_there).copied()
 }
