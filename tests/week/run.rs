@@ -234,6 +234,9 @@ async fn obey(
             eprintln!("person {} is not there yet", order.person);
             continue;
         };
+        // Somewhere between the two the command took effect: a "no" counts from its end, a separation from
+        // its beginning, since whoever is a record of their own may be asked at once.
+        let began = place.pace.now();
         let done = command(&place, order.what, &person.to_string()).await;
         if let (Err(error), What::Unmerge) = (&done, order.what) {
             eprintln!("person {} stays merged: {error:#}", order.person); // as where the merge was held
@@ -246,8 +249,8 @@ async fn obey(
             What::Unmerge => links.push(Link {
                 survivor: order.person,
                 retired: order.person,
-                from: at,
-                until: Some(at),
+                from: began,
+                until: Some(began),
             }),
             What::OptOut | What::Deny => stops.push(Stop {
                 person: order.person,
