@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::care::{History, RestReason, Rule, Rules};
 use crate::config::{Mode, Source, Tenant};
 use crate::consent::Policy;
-use crate::crm::{Assertion, Trust, TrustedIdentifier, View};
+use crate::crm::{Assertion, RESOURCE_ID, Trust, TrustedIdentifier, View};
 use crate::hl7::Charset;
 use crate::mapping::Bundle;
 use crate::store::{Record, TaskRow, TenantId};
@@ -18,9 +18,6 @@ use crate::store::{Record, TaskRow, TenantId};
 /// Marks the assertions of messages that their sender calls test or debugging (MSH-11 `T`, `D`):
 /// whoever they concern is only ever observed.
 const TEST_MARK: &str = "#test";
-
-/// The type of an identifier that is the id of a resource at its endpoint (HL7 table 0203).
-const RESOURCE_ID: &str = "RI";
 
 /// A tenant, ready to process its messages.
 pub struct Site {

@@ -29,7 +29,7 @@ pub use directive::{
 pub use group::Group;
 pub use matching::{Match, Trust, TrustedIdentifier, resolve};
 pub use proposal::{Comparison, PROPOSE_AT, Trait, Traits};
-pub use record::{Appointment, Chart, Demographics, Pointer, Request, RequestKind};
+pub use record::{Appointment, Chart, Demographics, Pointer, RESOURCE_ID, Request, RequestKind};
 pub use schema::{Entity, FieldType, entity};
 pub(crate) use status::vocabulary;
 pub use status::{

@@ -161,7 +161,7 @@ pub struct Chart {
 }
 
 /// The type of an identifier that is the id of a resource at its endpoint (HL7 table 0203).
-const RESOURCE_ID: &str = "RI";
+pub const RESOURCE_ID: &str = "RI";
 
 /// Whether two lists of identifiers share one: same value, and assigner and type equal where both
 /// are known. Of two resources of one endpoint only their ids say whether they are one: other numbers

@@ -14,6 +14,7 @@ use std::cell::Cell;
 
 use serde_json::Value;
 
+use crate::crm::RESOURCE_ID;
 use crate::failure::Code;
 use crate::fhir::{Node, Release};
 use crate::hl7::{Header, Message};
@@ -26,9 +27,6 @@ use here::Here;
 
 /// The entity that everything else in a group is about.
 const PERSON: &str = "Patient";
-
-/// The type of an identifier that is the id of a resource at its endpoint (HL7 table 0203).
-const RESOURCE_ID: &str = "RI";
 
 /// Reads a message by the plan.
 pub(super) fn apply(
